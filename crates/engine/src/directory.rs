@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 use portcullis_host::{ErrorChain, ForeignText};
 use portcullis_ledger::{LedgerError, ListId, TenantId};
-use portcullis_plugin_store::{Digest, Finding, PluginVersion, Trial};
+use portcullis_plugin_store::{Digest, Finding, PluginVersion, Trial, Uses};
 use portcullis_tenant_rules::TenantRules;
 use portcullis_tenant_settings::TenantSpec;
 use tracing::{debug, info, warn};
@@ -441,6 +441,13 @@ impl Directory {
             tenant.members.load().as_ref().is_some_and(|members| members.chosen.name() == plugin)
         };
         self.tenants.load().values().filter(has).cloned().collect()
+    }
+
+    /// As what versions of a plugin serve.
+    pub(crate) fn uses_of(&self, plugin: &str) -> Uses {
+        let serves = |tenant: &Arc<Tenant>| tenant.reload.serving().missing.is_none();
+        let lists = self.tenants_with(plugin).iter().any(serves);
+        Uses { lists, rules: self.tenants().values().any(|tenant| tenant.rules.is_served_by(plugin)) }
     }
 
     /// Drops old versions that no tenant uses.

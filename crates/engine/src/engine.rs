@@ -78,6 +78,9 @@ impl Engine {
 
     pub(crate) fn start(directory: Directory) -> std::io::Result<Self> {
         let directory = Arc::new(directory);
+        let users = Arc::downgrade(&directory);
+        let uses = move |name: &str| users.upgrade().map(|users| users.uses_of(name)).unwrap_or_default();
+        directory.context.plugins.set_users(uses);
         follow::start(&directory)?;
         counts::start(&directory)?;
         let runtime = &directory.context.runtime;

@@ -52,6 +52,8 @@ struct Progress {
     is_done: bool,
     /// Why its plugin does not start.
     problem: Option<TenantError>,
+    /// Why the first of its lists was not filled that was not.
+    unfit: Option<FillError>,
     /// Whether nobody waits for it any more.
     is_late: bool,
 }
@@ -76,6 +78,8 @@ impl Filling {
             progress.is_late = !progress.is_done;
             let late = progress.is_late.then(|| TenantError::Late { plugin: tenant.plugin.clone() });
             opened.problem = opened.problem.take().or(progress.problem.take()).or(late);
+            let unfit = progress.unfit.take().filter(|_| tenant.may_lag);
+            opened.unfit = unfit.map(|source| TenantError::Fill { plugin: tenant.plugin.clone(), source });
         }
     }
 
@@ -206,11 +210,9 @@ impl Unfilled {
                 *lost
             };
             let is_slow = matches!(error, FillError::Plugin(CallError::TimedOut { .. })) || lost >= LOSS;
-            if !is_slow {
-                continue;
-            }
-            // No thread takes another one.
-            let begun = next.swap(self.lists.len(), Ordering::Relaxed);
+            // Otherwise no thread takes another one.
+            let begun =
+                if is_slow { next.swap(self.lists.len(), Ordering::Relaxed) } else { self.lists.len() };
             let left = self.lists.get(begun..).unwrap_or_default();
             if !left.is_empty() {
                 warn!(
@@ -219,6 +221,7 @@ impl Unfilled {
                 );
                 left.iter().for_each(|list| list.leave_to_recovery());
             }
+            self.progress.lock().unfit.get_or_insert(error);
         }
     }
 

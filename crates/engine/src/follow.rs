@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use portcullis_admission::Reported;
 use portcullis_fleet::{EVERY, Presence, Progress, RETRY};
 use portcullis_host::ErrorChain;
 use portcullis_ledger::{ChangedList, FeedPosition, Ledger, LedgerError, ListId, Seq, ServerRun, Span};
@@ -15,7 +16,6 @@ use tracing::{debug, error, info};
 use crate::context::Context;
 use crate::directory::Directory;
 use crate::live::{Followed, LiveList};
-use crate::reported::Reported;
 use crate::tenant::Tenant;
 
 /// How many lists one thread brings up to date before others help.

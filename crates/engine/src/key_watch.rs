@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_admission::Reported;
 use portcullis_host::ErrorChain;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info};
 
 use crate::directory::Directory;
-use crate::reported::Reported;
 
 /// How often the file is looked at. It is read only if it changed.
 const EVERY: Duration = Duration::from_secs(1);

@@ -4,12 +4,12 @@ use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_admission::Reported;
 use portcullis_ledger::{Ledger, LedgerError};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use crate::directory::Directory;
-use crate::reported::Reported;
 
 /// How often the ledger is asked. It looks at its files by itself.
 const EVERY: Duration = Duration::from_secs(1);

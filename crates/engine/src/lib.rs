@@ -12,7 +12,6 @@ mod events;
 mod expiry;
 mod filling;
 mod follow;
-mod identity;
 mod key_state;
 mod key_watch;
 mod ledger_watch;
@@ -24,7 +23,6 @@ mod outcome;
 mod proof;
 mod reason;
 mod reload;
-mod reported;
 mod setup;
 mod status;
 mod storage;
@@ -43,7 +41,6 @@ pub use engine::Engine;
 pub use engine_error::Error;
 pub use error::{NotServed, OpenError, TenantError, WriteError};
 pub use events::Event;
-pub use identity::{Identity, USER_PREFIX};
 pub use list::{
     AnsweredBy, BlockChange, Change, CheckError, Checked, CheckedMany, List, ListKind, NeedsDisk,
     UnblockChange,
@@ -55,6 +52,7 @@ pub use setup::Setup;
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
 pub use storage::StorageError;
 
+pub use portcullis_entries::{Identity, USER_PREFIX};
 pub use portcullis_fleet::{DEFAULT_STALE_AFTER, WhenStale, is_node_name};
 pub use portcullis_host::{Compiler, compile_child_main};
 /// The ledger, whose types appear in this crate's.

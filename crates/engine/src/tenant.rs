@@ -241,6 +241,8 @@ pub(crate) struct Opened {
     pub(crate) lenient: bool,
     /// Why a new tenant is out of service.
     pub(crate) problem: Option<TenantError>,
+    /// Why a list of a new tenant is, if its plugin starts.
+    pub(crate) unfit: Option<TenantError>,
 }
 
 impl Opened {
@@ -397,7 +399,19 @@ impl Opened {
                 start_feed(list.list())?;
             }
         }
-        Ok(Opened { tenant, members, setup, plugin_stays, unfilled, exchanges, rules, lenient, problem })
+        let unfit = None;
+        Ok(Opened {
+            tenant,
+            members,
+            setup,
+            plugin_stays,
+            unfilled,
+            exchanges,
+            rules,
+            lenient,
+            problem,
+            unfit,
+        })
     }
 
     /// The name of the plugin that will serve it.
@@ -415,7 +429,7 @@ impl Opened {
     /// The caller holds the tenant's [`Reload`], and calls [`catch_up`](LiveList::catch_up) on the new lists once callers can find
     /// the tenant.
     pub(crate) fn put_in_place(self) -> Arc<Tenant> {
-        let Opened { tenant, members, setup, plugin_stays, exchanges, rules, problem, .. } = self;
+        let Opened { tenant, members, setup, plugin_stays, exchanges, rules, problem, unfit, .. } = self;
         // Before the new lists: no message of theirs goes without them.
         tenant.rules.install(rules, &members.spec);
         for (list, next, from) in exchanges {
@@ -425,14 +439,16 @@ impl Opened {
                 Err(error) => list.restart_with(next.recipe().clone(), &error),
             }
         }
+        let mut why = unfit.map(Arc::new);
         if let Some(error) = problem {
             error!(
                 tenant = %tenant.id, plugin = members.chosen.name(), error = error.reason(),
                 "the tenant's plugin does not start: its lists are out of service, and its failure policy answers"
             );
-            let name = setup.name();
+            let (name, error) = (setup.name(), Arc::new(error));
             tenant.reload.respecified(setup, plugin_stays);
-            tenant.reload.refuse(name, ReloadError::Settings(Arc::new(error)));
+            tenant.reload.refuse(name, ReloadError::Settings(Arc::clone(&error)));
+            why = Some(error);
         } else {
             tenant.reload.respecified(setup, plugin_stays);
         }
@@ -443,6 +459,9 @@ impl Opened {
         };
         if removed.is_empty() {
             tenant.members.store(Some(members));
+            if let Some(why) = why {
+                tenant.reload.fall_back(why);
+            }
             return tenant;
         }
         {

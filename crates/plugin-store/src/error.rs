@@ -96,6 +96,19 @@ pub enum PluginStoreError {
         /// The plugin.
         name: String,
     },
+    /// A component is not what versions of its name are used as.
+    #[error(
+        "the component is no {kind}, and {} has to be one: {why}; give it another name",
+        ForeignText(name)
+    )]
+    OtherKind {
+        /// The plugin.
+        name: String,
+        /// What it would have to be.
+        kind: &'static str,
+        /// Who needs that.
+        why: &'static str,
+    },
     /// The plugin's file was removed.
     #[error(
         "the file {} is gone, and an earlier version serves: put the file back, or choose another plugin",

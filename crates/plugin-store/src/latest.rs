@@ -104,6 +104,7 @@ impl PluginStore {
         let before = file.seen.take();
         let is_same = |seen: &&Seen| {
             seen.is_settled
+                && !seen.may_suit_later()
                 && seen.stamp == stamp
                 && seen.signature.stamp == SignatureFile::stamp_beside(path)
         };
@@ -129,13 +130,20 @@ impl PluginStore {
         let (digest, signature) = (Digest::of(&content.bytes), SignatureFile::beside(path));
         let is_same =
             |seen: &Seen| seen.digest == Some(digest) && seen.signature.content == signature.content;
-        let outcome = match before.filter(is_same) {
+        let before = before.filter(is_same);
+        if before.is_none() {
+            // The problem was that of another content.
+            slot.versions().problem = None;
+        }
+        let outcome = match before.filter(|seen| !seen.may_suit_later()) {
             Some(seen) => seen.outcome,
             None => {
-                // The problem was that of another content.
-                slot.versions().problem = None;
                 let offered = Offered { signature: signature.content.clone(), known: None };
                 let loaded = self.load(name, digest, &content.bytes, Origin::File(path.to_owned()), offered);
+                let loaded = loaded.and_then(|version| {
+                    self.check_kind(name, &version.compiled)?;
+                    Ok(version)
+                });
                 if let Ok(version) = &loaded {
                     self.keep(slot, version, &content.bytes, true);
                 }

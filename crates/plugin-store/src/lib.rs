@@ -19,6 +19,7 @@ mod slot;
 mod store;
 mod trial;
 mod trust;
+mod uses;
 mod version;
 mod watch;
 
@@ -33,6 +34,7 @@ pub use shared::UploadError;
 pub use store::{PluginStore, is_plugin_name, names};
 pub use trial::Trial;
 pub use trust::TrustedBy;
+pub use uses::Uses;
 pub use version::{ListedVersion, Origin, PluginVersion};
 pub use watch::Watch;
 

@@ -54,6 +54,13 @@ pub(super) struct Seen {
     pub(super) outcome: Result<Arc<PluginVersion>, PluginStoreError>,
 }
 
+impl Seen {
+    /// Whether the same content may be of use once others use its name.
+    pub(super) fn may_suit_later(&self) -> bool {
+        matches!(self.outcome, Err(PluginStoreError::OtherKind { .. }))
+    }
+}
+
 /// The version that callers know as the latest, by asking for it or by a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Known {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard};
 use portcullis_host::Engine;
@@ -22,6 +22,7 @@ use crate::refusals::Refusals;
 use crate::shared::Shared;
 use crate::slot::{FileState, Known, Seen, Slot};
 use crate::trust::{Offered, SignatureFile, Trust};
+use crate::uses::Users;
 use crate::version::{ListedVersion, Origin, PluginVersion, own_version};
 
 /// Plugins by name, each with its versions.
@@ -42,6 +43,7 @@ pub struct PluginStore {
     pub(super) shared: Option<Shared>,
     pub(super) trust: Trust,
     pub(super) awaited: Awaited,
+    pub(super) users: OnceLock<Users>,
 }
 
 /// A built-in plugin.
@@ -75,6 +77,7 @@ impl PluginStore {
             shared: None,
             trust: Trust::default(),
             awaited: Awaited::default(),
+            users: OnceLock::new(),
         }
     }
 
@@ -221,7 +224,8 @@ impl PluginStore {
     /// is replaced atomically. [`rescan`](Self::rescan) does not report it.
     ///
     /// # Errors
-    /// If the name is not valid, the component is not trusted or does not load, or the folder can't be written. Nothing is changed then.
+    /// If the name is not valid, the component is not trusted, does not load or is of [another kind](Self::set_users) than is needed, or the
+    /// folder can't be written. Nothing is changed then.
     pub fn put(
         &self,
         name: &str,
@@ -286,7 +290,9 @@ impl PluginStore {
             return Err(PluginStoreError::Name { name: name.to_owned() });
         }
         let path = self.file(name).ok_or(PluginStoreError::NoFolder)?;
-        self.load(name, Digest::of(component), component, Origin::File(path), offered)
+        let version = self.load(name, Digest::of(component), component, Origin::File(path), offered)?;
+        self.check_kind(name, &version.compiled)?;
+        Ok(version)
     }
 
     /// The component of a version, if there is a copy on disk.

@@ -225,9 +225,15 @@ impl TrustedBy<'_> {
             Err(error @ PluginStoreError::Untrusted { .. }) => error,
             found => return found,
         };
-        let versions = self.store.versions(name).into_iter().filter(|version| version.since.is_some());
-        let mut trusted = versions.filter_map(|listed| self.version(name, &listed.digest.to_string()).ok());
-        trusted.next().ok_or(error)
+        self.before_latest(name).next().ok_or(error)
+    }
+
+    /// The versions that were the newest before the one that is, the newest first: those that are trusted and load. Each is loaded when it is
+    /// asked for.
+    pub fn before_latest(&self, name: &str) -> impl Iterator<Item = Arc<PluginVersion>> {
+        let versions = self.store.versions(name).into_iter();
+        let before = versions.filter(|version| version.since.is_some() && !version.is_latest);
+        before.filter_map(move |listed| self.version(name, &listed.digest.to_string()).ok())
     }
 
     /// As [`PluginStore::version`].

@@ -77,6 +77,20 @@ impl RuleSetup {
         Ok(RuleSetup::new(Ok(version), plugin, grants))
     }
 
+    /// The newest earlier version that starts.
+    pub(crate) fn earlier(
+        plugin: &PluginRef,
+        grants: Grants,
+        plugins: TrustedBy<'_>,
+        start: impl Fn(&Self) -> Result<Rule, RuleError>,
+    ) -> Option<(Self, Rule)> {
+        plugins.before_latest(plugin.name()).find_map(|version| {
+            let setup = RuleSetup::new(Ok(version), plugin, grants);
+            let rule = start(&setup).ok()?;
+            Some((setup, rule))
+        })
+    }
+
     /// Stands in for a plugin that can't be loaded, or does not start.
     pub(crate) fn missing(plugin: &PluginRef, grants: Grants, why: impl Into<RuleError>) -> Self {
         RuleSetup::new(Err(Arc::new(why.into())), plugin, grants)

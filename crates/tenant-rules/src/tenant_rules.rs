@@ -88,10 +88,17 @@ impl Place {
 /// Rules that are ready to go into service.
 pub struct PreparedRules {
     places: Vec<Place>,
-    /// Why rules are missing, which fail until they are there.
-    problems: Vec<(String, RuleError)>,
+    problems: Vec<Problem>,
     /// What they count, and the room that is kept for it; `None` without rules.
     counted: Option<(Arc<Counting>, Declared)>,
+}
+
+/// A rule whose newest version does not start.
+struct Problem {
+    rule: String,
+    why: RuleError,
+    /// The earlier version that decides; `None` if the rule fails until it starts.
+    served_by: Option<String>,
 }
 
 /// Lines about rules that failed.
@@ -134,7 +141,7 @@ impl TenantRules {
     }
 
     /// Loads and starts the rules of a spec. Those of `before`, the tenant as it is now, that stay the same go on. If the tenant is `lenient`,
-    /// one that does not start fails until it does.
+    /// one whose newest version does not start is decided by the newest earlier one that does, and fails if there is none.
     ///
     /// # Errors
     /// If a rule can't be put into service. The status of the one that serves by its name says so.
@@ -179,9 +186,26 @@ impl TenantRules {
             let failed = |source: RuleError| Unprepared { index, rule: name.to_owned(), source };
             let chosen = around.settings.rule_over(&spec.id, &rule.plugin).filter(|_| !spec.resets_choice);
             let chosen = chosen.unwrap_or_else(|| Chosen { plugin: rule.plugin.clone(), at: None });
-            let mut setup = match RuleSetup::load(&chosen, rule.grants, plugins) {
+            let start = |setup: &RuleSetup| setup.start(spec, keys, around);
+            let stand_in = |why: RuleError, problems: &mut Vec<Problem>| {
+                let is_free = chosen.plugin.pinned_version().is_none() && !why.is_transient();
+                let earlier =
+                    is_free.then(|| RuleSetup::earlier(&chosen.plugin, rule.grants, plugins, start));
+                let earlier = earlier.flatten();
+                let served_by = earlier.as_ref().map(|(setup, _)| setup.label());
+                let to = || format!("the newest version of {name}");
+                let last = served_by.is_some().then(|| Attempted::refused(&to(), why.clone()));
+                problems.push(Problem { rule: name.to_owned(), why: why.clone(), served_by });
+                let missing = || (RuleSetup::missing(&chosen.plugin, rule.grants, why), Rule::missing(name));
+                let (setup, started) = earlier.unwrap_or_else(missing);
+                Place { last, ..Place::new(rule.clone(), setup, started) }
+            };
+            let setup = match RuleSetup::load(&chosen, rule.grants, plugins) {
                 Ok(setup) => setup,
-                Err(error) if lenient => RuleSetup::missing(&chosen.plugin, rule.grants, error),
+                Err(error) if lenient => {
+                    places.push(stand_in(error.into(), &mut problems));
+                    continue;
+                }
                 Err(error) => return Err(failed(error.into())),
             };
             let place = known.iter().find(|place| place.setup.is(&setup));
@@ -195,16 +219,11 @@ impl TenantRules {
             }
             let before = known.iter().find(|place| place.setup.is_alike(&setup)).filter(stays);
             let before = before.map(|place| (place.setup.clone(), Arc::clone(&place.rule)));
-            let started = setup.start(spec, keys, around);
-            let started = match started {
-                Err(error) if lenient => {
-                    setup = RuleSetup::missing(&chosen.plugin, rule.grants, error.clone());
-                    problems.push((name.to_owned(), error));
-                    Rule::missing(name)
-                }
-                started => started.map_err(failed)?,
-            };
-            places.push(Place { before, ..Place::new(rule.clone(), setup, started) });
+            places.push(match start(&setup) {
+                Ok(started) => Place { before, ..Place::new(rule.clone(), setup, started) },
+                Err(why) if lenient => stand_in(why, &mut problems),
+                Err(why) => return Err(failed(why)),
+            });
         }
         let counting = match (places.is_empty(), before) {
             (true, _) => return Ok(PreparedRules { places, problems, counted: None }),
@@ -226,7 +245,7 @@ impl TenantRules {
             }
             let setup = RuleSetup::missing(&place.setup.plugin_ref(), place.setup.grants, error);
             *place = Place::new(place.spec.clone(), setup, Rule::missing(&rule));
-            problems.push((rule, error.into()));
+            problems.push(Problem { rule, why: error.into(), served_by: None });
         };
         Ok(PreparedRules { places, problems, counted: Some((counting, declared)) })
     }
@@ -237,11 +256,17 @@ impl TenantRules {
         if let Some((counting, _)) = &counted {
             *self.counting.lock() = Some(Arc::clone(counting));
         }
-        for (rule, error) in problems {
-            error!(
-                tenant = %self.tenant, rule, error = error.reason(),
-                "a rule of the tenant does not start: the failure policy answers for it"
-            );
+        for Problem { rule, why, served_by } in problems {
+            match served_by {
+                None => error!(
+                    tenant = %self.tenant, rule, error = why.reason(),
+                    "a rule of the tenant does not start: the failure policy answers for it"
+                ),
+                Some(plugin) => error!(
+                    tenant = %self.tenant, rule, plugin, error = why.reason(),
+                    "the newest version of a rule does not start: an earlier one decides"
+                ),
+            }
         }
         let senders = Senders::new(spec.senders.iter().map(|sender| sender.as_str()));
         let mut places = self.places.lock();
@@ -345,6 +370,11 @@ impl TenantRules {
             }
             _ => {}
         }
+    }
+
+    /// Whether a version of this plugin serves.
+    pub fn is_served_by(&self, plugin: &str) -> bool {
+        self.places.lock().iter().any(|place| place.setup.name == plugin && place.setup.version.is_ok())
     }
 
     /// The versions that serve, or that can be rolled back to, each with the plugin's name.

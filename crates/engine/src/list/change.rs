@@ -1,11 +1,11 @@
 //! Changes of one person's entry.
 
 use jiff::Timestamp;
+use portcullis_entries::Identity;
 use portcullis_ledger::{Actor, Block, DisplayForm, HoldKind, Label, Reason, Source, Unblock, Whom, Write};
 use portcullis_msisdn::Directions;
 
 use super::List;
-use crate::identity::Identity;
 
 /// A change of one person's entry: a block or an unblock.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis_admission::Overdue;
+use portcullis_entries::Identity;
 use portcullis_host::Verdict;
 use portcullis_ledger::LedgerError;
 use portcullis_msisdn::{Direction, Directions, Person, Subject};
@@ -11,7 +12,6 @@ use portcullis_tenant_settings::OnFailure;
 
 use super::List;
 use crate::error::NotServed;
-use crate::identity::Identity;
 use crate::live::{LiveList, NoVerdict};
 
 /// The kind of a list.

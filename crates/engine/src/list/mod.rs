@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use portcullis_entries::Identity;
 use portcullis_ledger::{Census, LedgerError, Link, Linked, ListReader, Scope, Seq, TenantId, UserId, Whom};
 use portcullis_msisdn::{Permutation, Person, Revealed, Subject};
 use tokio::runtime::Handle;
@@ -18,7 +19,6 @@ pub use change::{BlockChange, Change, UnblockChange};
 pub use check::{AnsweredBy, CheckError, Checked, CheckedMany, ListKind, NeedsDisk};
 
 use crate::error::{NotServed, WriteError};
-use crate::identity::Identity;
 use crate::live::LiveList;
 use crate::status::ListStatus;
 use crate::tenant::Tenant;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis_admission::Overdue;
+use portcullis_entries::Identity;
 use portcullis_host::Verdict;
 use portcullis_ledger::{ListId, Position, SealError, Seq};
 use portcullis_msisdn::{Direction, Subject};
@@ -11,7 +12,6 @@ use tokio::time::timeout_at;
 
 use super::List;
 use super::check::{AnsweredBy, CheckError, Checked, recorded};
-use crate::identity::Identity;
 use crate::live::{LiveList, Reach};
 
 /// How long a check waits until the plugin has followed.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use portcullis_entries::Identity;
 use portcullis_ledger::Scope;
 use portcullis_msisdn::ReservedId;
 use portcullis_rules::{Asking, Busy, Message, Party, Reservation, Rules, Stop, Within};
@@ -11,7 +12,6 @@ use portcullis_tenant_settings::OnFailure;
 use super::List;
 use super::check::{AnsweredBy, CheckError, Obstacle};
 use crate::error::WriteError;
-use crate::identity::Identity;
 
 /// The most people about whom rules are asked on a thread that must not be held up: some ten microseconds.
 const MAX_AT_ONCE: usize = 256;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use portcullis_host::{
     ExchangeError, FillError, FilledFrom, Generation, Stage, Task, Ticket, at_low_priority,
 };
+use portcullis_plugin_store::PluginVersion;
 use tracing::{error, info, warn};
 
 use super::Reload;
@@ -16,6 +17,7 @@ use super::error::ReloadError;
 use super::record::Attempt;
 use super::request::{Goal, Queued, ReloadRequest, Reloaded, ShadowTerms};
 use super::storing::Storing;
+use crate::error::TenantError;
 use crate::events::Event;
 use crate::live::LiveList;
 use crate::members::Members;
@@ -28,6 +30,8 @@ pub(super) struct Candidates {
     /// Empty until they are filled.
     pub(super) lists: Vec<Candidate>,
     pub(super) shadow: Option<ShadowTerms>,
+    /// Why it is not the newest version that is to serve; `None` if nothing was the matter with it.
+    instead_of: Option<Arc<ReloadError>>,
     /// Cleared when they are dropped, which ends a shadow run.
     pub(super) wanted: Arc<AtomicBool>,
 }
@@ -193,24 +197,34 @@ impl Reload {
         let Queued { goal, shadow, reply } = queued;
         let began = Timestamp::now();
         let storing = Storing::of(&goal, self.context.plugins.is_shared(), self.stored_choice());
+        let why = match &goal {
+            Goal::Earlier(why) => Some(Arc::clone(why)),
+            _ => None,
+        };
         let found = self.members().and_then(|members| {
             let setup = self.resolve(&members, goal)?;
+            let newest = || self.context.plugins.latest(&setup.version.name);
+            let is_newest = || newest().is_ok_and(|newest| newest.digest == setup.version.digest);
+            let instead_of =
+                why.filter(|_| !is_newest()).map(|newest| Arc::new(ReloadError::InsteadOf { newest }));
             let inner = self.inner();
             let known = [Some(&inner.record.serving), inner.record.before.as_ref()];
             let setup = known.into_iter().flatten().fold(setup, Setup::knowing);
-            Ok((members, setup))
+            Ok((members, setup, instead_of))
         });
-        let to = found.as_ref().map_or_else(|_| "the requested plugin".to_owned(), |(_, setup)| setup.name());
+        let to =
+            found.as_ref().map_or_else(|_| "the requested plugin".to_owned(), |(_, setup, _)| setup.name());
         let mut inner = self.inner();
         inner.why = None;
         inner.storing = storing;
         inner.record.last =
             Some(Attempt { to, began, outcome: Outcome::UnderWay, error: None, stages: Vec::new() });
         inner.reply = reply;
-        let (members, setup) = found?;
+        let (members, setup, instead_of) = found?;
         let wanted = Arc::new(AtomicBool::new(true));
         // From now on the version is in use.
-        inner.candidates = Some(Candidates { setup: setup.clone(), lists: Vec::new(), shadow, wanted });
+        inner.candidates =
+            Some(Candidates { setup: setup.clone(), lists: Vec::new(), shadow, instead_of, wanted });
         drop(inner);
         // An account of its own, for as long as both are in memory: the plugin that serves may have filled its own.
         let members = self.with_another_account(&members);
@@ -220,6 +234,24 @@ impl Reload {
             empty.push((Arc::clone(list), generation));
         }
         Ok(empty)
+    }
+
+    /// The newest version of the tenant's plugin that starts, and takes the entries of all lists.
+    fn newest_that_serves(&self, members: &Members, why: &Arc<TenantError>) -> Result<Setup, ReloadError> {
+        let (name, options) = (members.chosen.name(), members.chosen.plugin_options());
+        let plugins = self.context.plugins.trusted_by(&members.spec.trusted_keys);
+        let serves = |version: Arc<PluginVersion>| {
+            let setup = Setup::of(version, options.clone(), false).ok()?;
+            let members = self.with_another_account(members);
+            let takes_all = members.lists().all(|list| {
+                let empty = Generation::empty(members.recipe(&setup, list.entry_count()));
+                empty
+                    .is_ok_and(|empty| empty.filled_and_proved(&**list.entries(), Some(list.state())).is_ok())
+            });
+            takes_all.then_some(setup)
+        };
+        let mut versions = plugins.latest(name).into_iter().chain(plugins.before_latest(name));
+        versions.find_map(serves).ok_or_else(|| ReloadError::Settings(Arc::clone(why)))
     }
 
     /// Finds out what a request means now.
@@ -237,6 +269,7 @@ impl Reload {
                 return Ok(Setup::of(version, options, false)?);
             }
             Goal::Trial(_) => return Err(ReloadError::SettingsChanged),
+            Goal::Earlier(why) => return self.newest_that_serves(members, &why),
             Goal::Stored(stored) => return Ok(Setup::load(&stored, plugins)?),
             Goal::Newest => (now.name().to_owned(), None, now.plugin_options().clone()),
             Goal::Requested(ReloadRequest { plugin, version, options, .. }) => {
@@ -312,18 +345,21 @@ impl Reload {
         for Candidate { list, from, .. } in &candidates.lists {
             list.was_installed(from);
         }
-        let setup = candidates.setup.clone();
+        let (setup, instead_of) = (candidates.setup.clone(), candidates.instead_of.clone());
         self.adopt(&setup);
         let kept = self.note_service(&setup);
         let mut inner = self.inner();
         inner.refused = None;
         let before = std::mem::replace(&mut inner.record.serving, setup);
-        // What could not be loaded is nothing to go back to.
-        inner.record.before = Some(before).filter(|before| before.missing.is_none());
+        // What could not be loaded, or never served, is nothing to go back to.
+        inner.record.before = Some(before).filter(|before| before.missing.is_none() && instead_of.is_none());
         let not_kept = kept.err().map(|error| Arc::new(ReloadError::NotKept(error)));
-        self.conclude(&mut inner, Outcome::Served, not_kept);
+        self.conclude(&mut inner, Outcome::Served, not_kept.or(instead_of.clone()));
         let name = inner.record.serving.name();
         drop(inner);
+        if let Some(why) = instead_of {
+            error!(tenant = %self.tenant, plugin = name, error = why.reason(), "an earlier version of the tenant's plugin serves");
+        }
         info!(tenant = %self.tenant, plugin = name, lists = lists.len(), "the plugin is reloaded");
         Ok(())
     }

@@ -6,6 +6,7 @@ use portcullis_host::{CallError, ErrorChain, ExchangeError, FillError};
 use portcullis_ledger::LedgerError;
 use portcullis_plugin_store::PluginStoreError;
 
+use crate::error::TenantError;
 use crate::reason;
 
 /// An error of a reload. What served before continues, unless the variant says otherwise.
@@ -76,9 +77,15 @@ pub enum ReloadError {
     /// The plugin serves, but the choice could not be stored.
     #[error("it serves, but the choice can't be stored, and does not survive a restart")]
     NotKept(#[source] LedgerError),
+    /// An earlier version serves, as the newest one could not at the start.
+    #[error("the newest version can't serve: {}", ErrorChain(&**newest))]
+    InsteadOf {
+        /// Why not the newest one. Its sources are in the message.
+        newest: Arc<TenantError>,
+    },
     /// The plugin does not suit the tenant's new settings.
     #[error(transparent)]
-    Settings(Arc<crate::error::TenantError>),
+    Settings(Arc<TenantError>),
     /// The system refused a thread.
     #[error("the system refused a thread")]
     Thread(#[source] std::io::Error),
@@ -115,6 +122,9 @@ impl ReloadError {
             ReloadError::Start(source) => source.reason(),
             ReloadError::List { list, source } => format!("{}, on the list {list}", source.reason()),
             ReloadError::FailedInShadow(source) => reason::after(self, source.reason()),
+            ReloadError::InsteadOf { newest } => {
+                format!("the newest version can't serve: {}", newest.reason())
+            }
             ReloadError::Settings(error) => error.reason(),
             error => ErrorChain(error).to_string(),
         }

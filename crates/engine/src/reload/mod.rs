@@ -31,6 +31,7 @@ pub use request::{ReloadRequest, Reloaded, ShadowTerms};
 pub(crate) use request::{Answer, Goal, Queued};
 
 use crate::context::Context;
+use crate::error::TenantError;
 use crate::events::Event;
 use crate::live::FaultListener;
 use crate::members::Members;
@@ -188,6 +189,24 @@ impl Reload {
                 None => Goal::Requested(ReloadRequest::from(members.chosen.clone())),
             };
             self.enqueue(Queued { goal, shadow: None, reply: None });
+        }
+    }
+
+    /// The newest version can't serve a new tenant, for this reason: requests the newest one that can, unless there is only one, or the tenant
+    /// is pinned to it.
+    pub(crate) fn fall_back(self: &Arc<Self>, why: Arc<TenantError>) {
+        let Some(members) = self.members.load_full() else { return };
+        let is_of_version = match &*why {
+            TenantError::Missing(error) => !error.is_transient(),
+            TenantError::Start { .. } | TenantError::Fill { .. } => !why.is_transient(),
+            _ => false,
+        };
+        let (plugins, chosen) = (&self.context.plugins, &members.chosen);
+        let is_free = chosen.pinned_version().is_none();
+        let has_earlier =
+            || plugins.trusted_by(&members.spec.trusted_keys).before_latest(chosen.name()).next().is_some();
+        if is_of_version && is_free && has_earlier() {
+            self.enqueue(Queued { goal: Goal::Earlier(why), shadow: None, reply: None });
         }
     }
 

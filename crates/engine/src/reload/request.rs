@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::error::ReloadError;
+use crate::error::TenantError;
 use crate::setup::Setup;
 
 /// A request for another plugin, version or options. What it does not name stays; without a version, the newest is loaded.
@@ -98,6 +99,8 @@ pub(crate) enum Goal {
     Back(Setup),
     /// An uploaded version of the plugin that serves.
     Trial(Arc<Trial>),
+    /// The newest version of the plugin that serves the tenant, which its newest one did not, for this reason.
+    Earlier(Arc<TenantError>),
     /// What is stored: another engine that shares the ledger has chosen it.
     Stored(Chosen),
 }

@@ -60,7 +60,8 @@ impl Storing {
     pub(super) fn of(goal: &Goal, is_shared: bool, stored: Option<Chosen>) -> Self {
         let after_watch = |trial| Storing::AfterWatch(Due { trial, exactly: false, instead_of: stored });
         match goal {
-            Goal::Stored(_) => Storing::Already,
+            // An earlier version serves only until a newer one does.
+            Goal::Stored(_) | Goal::Earlier(_) => Storing::Already,
             Goal::Trial(trial) => after_watch(Some(Arc::clone(trial))),
             Goal::Newest | Goal::Requested(_) if is_shared => after_watch(None),
             Goal::Newest | Goal::Requested(_) | Goal::Back(_) => Storing::AtOnce,

@@ -1,6 +1,6 @@
 //! Replacing a tenant's plugin while it serves. The list stays intact, and a new plugin that fails leaves the old one serving.
 
-use portcullis_plugin_bundle::{EVIL, EXACT};
+use portcullis_plugin_bundle::{ECHO_RULES, EVIL, EVIL_RULES, EXACT, PREFIX};
 use serde_json::{Value, json};
 
 use super::support::{ACME, Gateway, SERVER, TENANTS, digest, variant};
@@ -417,5 +417,95 @@ fn a_plugin_that_leaked_all_memory_is_seen_and_can_be_replaced_and_put_back_at_a
     }
     assert_eq!(gateway.admin("POST", "/acme/plugin/rollback", None).ok()["serving"]["plugin"], "evil");
     exchange(&gateway, json!({ "plugin": "exact" })).ok();
+    is_intact(&gateway);
+}
+
+/// Starts a gateway whose tenant has a plugin of its own, which is this.
+fn with_its_own(component: &[u8]) -> Gateway {
+    let tenants = TENANTS.replace("id = \"acme\"", "id = \"acme\"\nplugin = \"mine\"");
+    let gateway = Gateway::with_plugin(&format!("{SERVER}{tenants}"), Some(("mine.wasm", component)));
+    gateway.block("+46732001122");
+    gateway
+}
+
+#[test]
+fn a_component_of_another_kind_takes_no_plugin_s_place() {
+    let mine = variant(EXACT.component, b'a');
+    let mut gateway = with_its_own(&mine);
+    let rules = EVIL_RULES.component;
+    for (name, why) in [("exact", "it is built in as one"), ("mine", "tenants are served by it as one")] {
+        let refused = gateway.put_plugin(name, rules);
+        let told = refused.error(400, "invalid_plugin");
+        assert!(
+            told.contains(&format!("no list plugin, and {name} has to be one")) && told.contains(why),
+            "{told}"
+        );
+    }
+    let refused = gateway.put_plugin("policy", EXACT.component);
+    assert!(refused.error(400, "invalid_plugin").contains("no rules plugin"), "{}", refused.text);
+    assert!(!gateway.folder().join("plugins/exact.wasm").exists());
+    // Nobody uses this name.
+    gateway.put_plugin("spare", EXACT.component).ok();
+    gateway.put_plugin("spare", rules).ok();
+    // A file is refused likewise, and no version of the plugin.
+    gateway.drop_plugin("mine", rules);
+    gateway.until("the file is refused", |gateway| summary(gateway).contains("has to be one"));
+    for _ in 0..2 {
+        assert_eq!(serving(&gateway), digest(&mine));
+        is_intact(&gateway);
+        gateway.restart();
+    }
+    gateway.until("the file is refused again", |gateway| summary(gateway).contains("has to be one"));
+    let next = variant(EXACT.component, b'b');
+    gateway.drop_plugin("mine", &next);
+    gateway.until("another one serves", |gateway| serving(gateway) == digest(&next));
+}
+
+#[test]
+fn a_version_that_was_refused_in_service_is_no_outage_after_a_restart() {
+    // One needs numbers in clear, and the other blocks everybody.
+    for (refused, why) in [(PREFIX, "clear_numbers = true"), (ECHO_RULES, "the plugin mine")] {
+        let mine = variant(EXACT.component, b'a');
+        let mut gateway = with_its_own(&mine);
+        gateway.put_plugin("mine", refused.component).ok();
+        gateway.until("it is refused", |gateway| summary(gateway).contains("was refused"));
+        is_intact(&gateway);
+        for _ in 0..2 {
+            gateway.restart();
+            gateway.until("the version before serves", |gateway| serving(gateway) == digest(&mine));
+            let status = gateway.plugin("acme");
+            let told = status["last"]["why"].as_str().unwrap();
+            assert!(told.contains("the newest version can't serve") && told.contains(why), "{status}");
+            assert_eq!(
+                (&status["last"]["outcome"], &status["serving"]["pinned"]),
+                (&json!("served"), &json!(false)),
+                "{status}"
+            );
+            gateway.until_logged("an earlier version of the tenant's plugin serves");
+            is_intact(&gateway);
+        }
+        let next = variant(EXACT.component, b'b');
+        gateway.put_plugin("mine", &next).ok();
+        gateway.until("a newer one serves", |gateway| serving(gateway) == digest(&next));
+        is_intact(&gateway);
+    }
+}
+
+#[test]
+fn a_version_that_is_used_under_another_name_can_be_removed() {
+    let (used, next) = (variant(EXACT.component, b'a'), variant(EXACT.component, b'b'));
+    let gateway = with_its_own(&used);
+    for component in [&used, &next] {
+        gateway.put_plugin("unused", component).ok();
+    }
+    let remove = |name: &str, component: &[u8]| {
+        let path = format!("/portcullis/v1/admin/plugins/{name}/versions/{}", digest(component));
+        gateway.call("DELETE", &path, "admin-secret", None)
+    };
+    remove("unused", &used).ok();
+    gateway.put_plugin("mine", &next).ok();
+    gateway.until("it serves", |gateway| serving(gateway) == digest(&next));
+    let kept = remove("mine", &used);
+    assert!(kept.error(409, "conflict").contains("a tenant uses it"), "{}", kept.text);
     is_intact(&gateway);
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use portcullis_plugin_bundle::EVIL_RULES;
+use portcullis_plugin_bundle::{EVIL_RULES, EXACT, POLICY};
 use serde_json::{Value, json};
 
 use super::support::{ACME, Answer, Gateway, SERVER, TENANTS, digest, refused_start, variant};
@@ -483,6 +483,33 @@ fn refused_options_are_told_as_what_they_are_without_the_numbers_in_them() {
     assert!(why.contains("not the name of a mode") && !why.contains("there is no plugin"), "{rule}");
     gateway.until_logged("a rule of the tenant does not start");
     assert!(!gateway.logged("46732001122"), "{}", gateway.log());
+}
+
+#[test]
+fn a_version_of_a_rule_that_was_refused_in_service_is_no_outage_after_a_restart() {
+    let mine = variant(EVIL_RULES.component, b'a');
+    let settings = r#"rules = [{ plugin = "mine" }]"#;
+    let mut gateway = Gateway::with_plugin(&config(settings), Some(("mine.wasm", &mine)));
+    let number = allowed(&gateway);
+    let rule = |gateway: &Gateway| gateway.plugin("acme")["rules"][0].clone();
+    let refused = gateway.put_plugin("mine", EXACT.component);
+    assert!(refused.error(400, "invalid_plugin").contains("no rules plugin"), "{}", refused.text);
+    // It needs what is not granted.
+    gateway.put_plugin("mine", POLICY.component).ok();
+    gateway.until("it is refused", |gateway| rule(gateway)["last"]["outcome"] == "refused");
+    for _ in 0..2 {
+        assert_eq!(rule(&gateway)["version"], digest(&mine));
+        assert_eq!(check(&gateway, &number)["verdict"], "allow");
+        gateway.restart();
+        gateway.until_logged("the newest version of a rule does not start: an earlier one decides");
+        let told = rule(&gateway);
+        let why = told["last"]["why"].as_str().unwrap();
+        assert!(why.contains("it needs country, local-time") && told.get("problem").is_none(), "{told}");
+        assert_eq!((&told["pinned"], &told["instances"]), (&json!(false), &json!(1)), "{told}");
+    }
+    let next = variant(EVIL_RULES.component, b'b');
+    gateway.put_plugin("mine", &next).ok();
+    gateway.until("a newer one decides", |gateway| rule(gateway)["version"] == digest(&next));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// What the log last said is wrong, and when.
-pub(crate) struct Reported<T>(Option<(T, Instant)>);
+pub struct Reported<T>(Option<(T, Instant)>);
 
 impl<T> Default for Reported<T> {
     fn default() -> Self {
@@ -18,7 +18,7 @@ impl<T> Default for Reported<T> {
 
 impl<T: PartialEq> Reported<T> {
     /// Whether the log is to say that this is wrong, which it has not said for a while. Another trouble does not wait.
-    pub(crate) fn is_due(&mut self, what: T) -> bool {
+    pub fn is_due(&mut self, what: T) -> bool {
         let is_known = self.0.as_ref().is_some_and(|(said, at)| *said == what && at.elapsed() < AGAIN);
         if !is_known {
             self.0 = Some((what, Instant::now()));
@@ -27,7 +27,7 @@ impl<T: PartialEq> Reported<T> {
     }
 
     /// Nothing is wrong now. Returns whether the log said that something is.
-    pub(crate) fn is_over(&mut self) -> bool {
+    pub fn is_over(&mut self) -> bool {
         self.0.take().is_some()
     }
 }
