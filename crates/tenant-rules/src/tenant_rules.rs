@@ -227,8 +227,11 @@ impl TenantRules {
         }
         let counting = match (places.is_empty(), before) {
             (true, _) => return Ok(PreparedRules { places, problems, counted: None }),
-            (false, Some(before)) => before.counting(),
-            (false, None) => Arc::new(Counting::open(&around.dir, &spec.id, keys, around.clock)),
+            (false, Some(before)) => before.counting(spec.meter_memory),
+            (false, None) => {
+                let limit = bytes(spec.meter_memory);
+                Arc::new(Counting::open(&around.dir, &spec.id, keys, around.clock, limit))
+            }
         };
         let declared = loop {
             let rules: Vec<Arc<Rule>> = places.iter().map(|place| Arc::clone(&place.rule)).collect();
@@ -254,6 +257,7 @@ impl TenantRules {
     pub fn install(&self, prepared: PreparedRules, spec: &TenantSpec) {
         let PreparedRules { places: new, problems, counted } = prepared;
         if let Some((counting, _)) = &counted {
+            counting.meters.set_limit(bytes(spec.meter_memory));
             *self.counting.lock() = Some(Arc::clone(counting));
         }
         for Problem { rule, why, served_by } in problems {
@@ -273,10 +277,7 @@ impl TenantRules {
         let same = |(now, before): (&Place, &Place)| Arc::ptr_eq(&now.rule, &before.rule);
         let is_same = places.len() == new.len() && new.iter().zip(&*places).all(same);
         match self.serving.load_full() {
-            Some(rules) if is_same => {
-                rules.set_senders(senders);
-                self.counting(spec.meter_memory);
-            }
+            Some(rules) if is_same => rules.set_senders(senders),
             _ if new.is_empty() => {
                 places.iter_mut().for_each(Place::end_run);
                 self.serving.store(None);
@@ -393,15 +394,13 @@ impl TenantRules {
         self.counting.lock().clone().filter(|_| self.is_any())
     }
 
-    /// What the rules count, within so many bytes. Reads what was saved, the first time.
+    /// What the rules count. Reads what was saved, the first time, and takes so many bytes of memory then.
     fn counting(&self, limit: u64) -> Arc<Counting> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut counting = self.counting.lock();
         let around = &self.around;
-        let open = || Arc::new(Counting::open(&around.dir, &self.tenant, &self.keys, around.clock, limit));
-        let counting = counting.get_or_insert_with(open);
-        counting.meters.set_limit(limit);
-        Arc::clone(counting)
+        let open =
+            || Arc::new(Counting::open(&around.dir, &self.tenant, &self.keys, around.clock, bytes(limit)));
+        Arc::clone(counting.get_or_insert_with(open))
     }
 
     fn on_fault(&self) -> portcullis_rules::OnFault {
@@ -417,6 +416,10 @@ impl TenantRules {
             }
         })
     }
+}
+
+fn bytes(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// A node that no other was: the standard library's hashers are keyed at random.
