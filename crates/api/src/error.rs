@@ -70,7 +70,7 @@ codes! {
     InvalidJson, "invalid_json", 400, "The body is not JSON.";
     InvalidRequest, "invalid_request", 400, "A field or parameter is missing, unknown, or invalid.";
     InvalidNumber, "invalid_number", 400, "A number can't be read. `details` lists such numbers, by index, up to a thousand.";
-    InvalidPlugin, "invalid_plugin", 400, "The component is not a plugin, or its name is invalid. The message says why.";
+    InvalidPlugin, "invalid_plugin", 400, "The component is not a plugin, or not of the kind that its name is used for, or its name is invalid. The message says why.";
     TooManyNumbers, "too_many_numbers", 400, "More than 10,000 numbers in one request.";
     MissingToken, "missing_token", 401, "No token was sent.";
     InvalidToken, "invalid_token", 401, "The token is unknown.";
