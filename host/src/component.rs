@@ -12,7 +12,7 @@ use crate::bindings::{list, rules as rules_bindings};
 use crate::compile::{self, Entry};
 use crate::engine::Engine;
 use crate::foreign_text::ForeignText;
-use crate::invalid_component::InvalidComponent;
+use crate::invalid_component::{InvalidComponent, LOG};
 use crate::limits::Limits;
 use crate::load_error::LoadError;
 use crate::plugin::Plugin;
@@ -184,7 +184,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
             log(&text);
             Ok(())
         };
-        linker.instance(validate::LOG)?.func_wrap("line", line)?;
+        linker.instance(LOG)?.func_wrap("line", line)?;
     }
     Ok(linker)
 }

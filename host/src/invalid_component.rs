@@ -1,7 +1,9 @@
 //! Why a file is not a plugin.
 
 use crate::not_wasm::NotWasm;
-use crate::validate::LOG;
+
+/// The interface that a plugin may import while its author looks for a mistake.
+pub(crate) const LOG: &str = "portcullis:debug/log@0.1.0";
 
 /// Why a file is not a valid plugin component.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

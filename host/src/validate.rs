@@ -7,7 +7,7 @@ use wit_parser::{Resolve, WorldId};
 
 use crate::budget::{self, CompileBudget};
 use crate::foreign_text::ForeignText;
-use crate::invalid_component::InvalidComponent;
+use crate::invalid_component::{InvalidComponent, LOG};
 use crate::not_wasm::NotWasm;
 
 /// The most imports that are named in an error, and the most bytes of a name.
@@ -15,9 +15,6 @@ const NAMED: usize = 5;
 const NAME_BYTES: usize = 100;
 /// How deep modules and components may lie inside each other: the parser remembers what is around each.
 const DEEPEST: usize = 100;
-
-/// The interface that a plugin may import while its author looks for a mistake.
-pub(crate) const LOG: &str = "portcullis:debug/log@0.1.0";
 
 /// Checks what takes little time and memory, whatever the bytes are: reads them once or twice. `may_log` if it may import [`LOG`].
 pub(crate) fn look_over(

@@ -64,7 +64,7 @@ fn there_are_only_so_many_memories() {
     let limits = Limits { memories: 1, ..Limits::default() };
     let error = Plugin::load(engine(), &composed::through(), limits).expect_err("it has two");
     let LoadError::Describe(source) = &error else { panic!("{error}") };
-    assert!(source.to_string().contains("memory count too high at 2"), "{source}");
+    assert!(source.to_string().contains("more than 1 linear memories"), "{source}");
 }
 
 #[test]

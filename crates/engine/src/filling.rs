@@ -202,7 +202,7 @@ impl Unfilled {
                 return;
             }
             let start = Instant::now();
-            let Err(error) = self.fill_one(list) else { continue };
+            let Err(error) = self.fill_one(list, context) else { continue };
             list.fail_to_start(&error);
             let lost = {
                 let mut lost = lost.lock();
@@ -225,13 +225,13 @@ impl Unfilled {
         }
     }
 
-    fn fill_one(&self, list: &Arc<LiveList>) -> Result<(), FillError> {
+    fn fill_one(&self, list: &Arc<LiveList>, context: &Context) -> Result<(), FillError> {
         if list.is_withheld() || list.is_behind() {
             // There is nothing to fill it with.
             return Ok(());
         }
         // Of a tenant whose lists have no room, one shows whether the plugin starts.
-        let is_needed = !self.has_started.load(Ordering::Relaxed) || !list.has_no_room();
+        let is_needed = !self.has_started.load(Ordering::Relaxed) || !context.residency.is_full();
         if self.may_lag && is_needed {
             // A plugin that computes in vain must not take the others' time.
             at_low_priority(|| list.probe()).inspect_err(|error| self.note(error))?;

@@ -45,8 +45,8 @@ mod tests {
             let shown = start(&words);
             assert!(shown.ends_with("… is no prefix") && !shown.contains(number), "{shown}");
         }
-        let source = FillError::EntryRefused { why: "four six seven".to_owned() };
-        let list = ReloadError::List { list: "support".to_owned(), source };
+        let cause = FillError::EntryRefused { why: "four six seven".to_owned() };
+        let list = ReloadError::List { list: "support".to_owned(), cause };
         assert_eq!(list.reason(), "the plugin rejected an entry, on the list support");
     }
 

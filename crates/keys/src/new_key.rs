@@ -82,6 +82,11 @@ impl MasterKey {
             },
             Ok(()) => fs::remove_file(&new),
         };
+        let kept = match kept {
+            // Another process did the same at the same time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => Ok(()),
+            kept => kept,
+        };
         let failed = |source| KeyError::Create { path: path.into(), source };
         kept.and_then(|()| sync_folder_of(path)).map_err(failed)
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use portcullis_keys::Seal;
 use portcullis_ledger::LedgerError;
-use portcullis_ledger::store::{Upload, Uploads, sealed};
+use portcullis_ledger::store::{Upload, Uploads};
 
 use crate::Postgres;
 use crate::columns::{Columns, unsigned};
@@ -12,6 +13,30 @@ use crate::columns::{Columns, unsigned};
 const DEADLINE: Duration = Duration::from_secs(60);
 const BEGIN: &str =
     "BEGIN; SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
+
+const CONTEXT: &[u8] = b"uploaded plugin";
+
+/// Encrypts the name of an uploaded plugin, the digest of its component, and how it was admitted, by which it is noticed that somebody
+/// without the master key wrote an upload.
+///
+/// # Errors
+/// [`LedgerError::Seal`], if the operating system gives no random bytes.
+fn seal_upload(master: &Seal, name: &str, digest: &[u8], admission: &str) -> Result<Vec<u8>, LedgerError> {
+    // No name has a zero in it.
+    let upload = [digest, name.as_bytes(), b"\0", admission.as_bytes()].concat();
+    master.seal(CONTEXT, &upload).map_err(LedgerError::Seal)
+}
+
+/// How an upload was admitted, if this is what [`seal_upload`] encrypted under the same master key for it.
+fn open_upload(master: &Seal, name: &str, digest: &[u8], sealed: &[u8]) -> Option<String> {
+    let upload = master.open(CONTEXT, sealed).ok()?;
+    match upload.strip_prefix(digest)?.strip_prefix(name.as_bytes())? {
+        // Of a gateway that kept nothing of it.
+        [] => Some(String::new()),
+        [0, admission @ ..] => String::from_utf8(admission.to_vec()).ok(),
+        _ => None,
+    }
+}
 
 impl Uploads for Postgres {
     fn put_upload(
@@ -29,7 +54,7 @@ impl Uploads for Postgres {
                 uploaded = DEFAULT, component = excluded.component,
                 is_released = plugins.is_released OR excluded.is_released, sealed = excluded.sealed";
         let digest = digest.as_slice();
-        let sealed = sealed::seal_upload(&self.master, name, digest, admission)?;
+        let sealed = seal_upload(&self.master, name, digest, admission)?;
         self.write_within(DEADLINE, async |session| {
             session.batch(BEGIN).await?;
             session.execute(SQL, &[&name, &digest, &component, &is_released, &sealed]).await?;
@@ -46,7 +71,7 @@ impl Uploads for Postgres {
                 let (name, digest): (String, &[u8]) = (columns.get()?, columns.get()?);
                 let (number, is_released) = (unsigned(columns.get()?)?, columns.get()?);
                 // Others' rows don't open.
-                let admission = sealed::open_upload(&self.master, &name, digest, columns.get()?);
+                let admission = open_upload(&self.master, &name, digest, columns.get()?);
                 if let (Some(admission), Ok(digest)) = (admission, digest.try_into()) {
                     uploads.push(Upload { name, digest, number, is_released, admission });
                 }

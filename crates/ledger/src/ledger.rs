@@ -248,7 +248,7 @@ impl Ledger {
         self.store.settings_version()
     }
 
-    /// Creates those of these tenants and lists that do not exist, in few commits however many they are. To be called before many lists are
+    /// Creates those of these tenants and lists that do not exist, in one commit. To be called before many lists are
     /// [opened](Self::list), each of which would be a commit.
     ///
     /// # Errors

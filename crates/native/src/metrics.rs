@@ -10,13 +10,35 @@ use tracing::{debug, error};
 
 use portcullis_edge::http::answer::{Answer, Room};
 use portcullis_edge::http::auth::Admin;
+use portcullis_edge::http::body::Query;
 use portcullis_edge::http::error::ApiError;
+use portcullis_edge::metrics::ShownLists;
 use portcullis_edge::ops::blocking;
+use serde::Deserialize;
 
 /// The content type of OpenMetrics text, as Prometheus requests it.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(super) async fn metrics(Admin(gateway): Admin) -> Answer {
+/// The parameters of a scrape.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Scrape {
+    /// Which lists have metrics of their own.
+    lists: Option<Lists>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Lists {
+    Troubled,
+    All,
+}
+
+pub(super) async fn metrics(Admin(gateway): Admin, Query(scrape): Query<Scrape>) -> Answer {
+    let shown = match scrape.lists {
+        None | Some(Lists::Troubled) => ShownLists::Troubled,
+        Some(Lists::All) => ShownLists::All,
+    };
     blocking(move || {
         let engine = &gateway.engine;
         // The ledger may be a database that does not answer, and the other metrics are wanted most then.
@@ -24,7 +46,7 @@ pub(super) async fn metrics(Admin(gateway): Admin) -> Answer {
             debug!(%error, "the entries can't be counted");
             HashMap::new()
         });
-        let text = gateway.metrics.text(&engine.status(), &engine.outage(), &entries);
+        let text = gateway.metrics.text(&engine.status(), &engine.outage(), &entries, shown);
         let text = text.map_err(|error| {
             error!(%error, "can't encode the metrics");
             ApiError::internal()

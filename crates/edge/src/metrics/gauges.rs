@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
-use portcullis_engine::{LedgerState, ListStatus, Outage, Service, TenantStatus};
+use portcullis_engine::{LedgerState, ListStatus, Outage, Service, Stored, TenantStatus};
 use portcullis_host::BreakerState;
 use portcullis_ledger::ListId;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -33,6 +33,12 @@ struct TenantLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    tenant: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PluginLabels {
     tenant: String,
     plugin: String,
@@ -49,6 +55,26 @@ struct BreakerLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LedgerLabels {
     state: &'static str,
+}
+
+/// Which lists have gauges of their own, besides those of their tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShownLists {
+    /// Those in trouble: that are out of service or slow, whose plugin failed lately, or whose stored entries are not in order. A thousand at
+    /// most.
+    #[default]
+    Troubled,
+    /// All. A gateway may have very many.
+    All,
+}
+
+/// The most lists in trouble that have gauges of their own.
+const MOST_TROUBLED: usize = 1000;
+const SERVING: &str = "serving";
+
+fn is_troubled(list: &ListStatus) -> bool {
+    let is_in_order = list.stored == Stored::InOrder && list.health.breaker == BreakerState::Closed;
+    list.service == Service::Out || list.slow || !is_in_order
 }
 
 type GaugeFamily<L> = Family<L, Gauge<u64, AtomicU64>>;
@@ -70,6 +96,8 @@ pub(super) struct Gauges {
     breaker: GaugeFamily<BreakerLabels>,
     rule_serving: GaugeFamily<RuleLabels>,
     plugin: GaugeFamily<PluginLabels>,
+    lists: GaugeFamily<StateLabels>,
+    tenant_entries: GaugeFamily<TenantLabels>,
     memory: GaugeFamily<TenantLabels>,
     memory_limit: GaugeFamily<TenantLabels>,
 }
@@ -92,6 +120,8 @@ impl Gauges {
             breaker: Family::default(),
             rule_serving: Family::default(),
             plugin: Family::default(),
+            lists: Family::default(),
+            tenant_entries: Family::default(),
             memory: Family::default(),
             memory_limit: Family::default(),
         };
@@ -163,6 +193,16 @@ impl Gauges {
             "1 for the plugin and version that serve the tenant",
             stand.plugin.clone(),
         );
+        registry.register(
+            "tenant_lists",
+            "Lists of the tenant, by state: serving (also while slow), resting or out; and slow, which are among those that serve",
+            stand.lists.clone(),
+        );
+        registry.register(
+            "tenant_entries",
+            "Entries in force on all lists of the tenant",
+            stand.tenant_entries.clone(),
+        );
         registry.register_with_unit(
             "tenant_plugin_memory",
             "Linear memory and tables of all plugin instances of the tenant",
@@ -178,7 +218,13 @@ impl Gauges {
         stand
     }
 
-    fn ask(&self, tenants: &[TenantStatus], outage: &Outage, entries: &HashMap<ListId, u64>) {
+    fn ask(
+        &self,
+        tenants: &[TenantStatus],
+        outage: &Outage,
+        entries: &HashMap<ListId, u64>,
+        shown: ShownLists,
+    ) {
         let ledger = outage.ledger_state();
         self.ledger_ok.set(u64::from(ledger == LedgerState::Ok));
         for state in LedgerState::ALL {
@@ -196,8 +242,11 @@ impl Gauges {
         self.breaker.clear();
         self.rule_serving.clear();
         self.plugin.clear();
+        self.lists.clear();
+        self.tenant_entries.clear();
         self.memory.clear();
         self.memory_limit.clear();
+        let mut troubled = 0;
         for tenant in tenants {
             let name = tenant.id.to_string();
             let serving = &tenant.reload.serving;
@@ -213,14 +262,38 @@ impl Gauges {
             let labels = TenantLabels { tenant: name.clone() };
             self.memory.get_or_create(&labels).set(tenant.memory_bytes);
             self.memory_limit.get_or_create(&labels).set(tenant.memory_limit_bytes);
+            self.ask_lists(&name, &tenant.lists);
+            let known: Option<Vec<u64>> =
+                tenant.lists.iter().map(|list| entries.get(&list.id).copied()).collect();
+            if let Some(known) = known {
+                self.tenant_entries.get_or_create(&labels).set(known.into_iter().sum());
+            }
             for list in &tenant.lists {
-                self.ask_list(&name, list, entries.get(&list.id).copied());
+                troubled += usize::from(is_troubled(list));
+                if shown == ShownLists::All || is_troubled(list) && troubled <= MOST_TROUBLED {
+                    self.ask_list(&name, list, entries.get(&list.id).copied());
+                }
             }
             for rule in &tenant.rules {
                 let labels = RuleLabels { tenant: name.clone(), rule: rule.serving.name().to_owned() };
                 self.rule_serving.get_or_create(&labels).set(u64::from(rule.is_serving()));
             }
         }
+    }
+
+    fn ask_lists(&self, tenant: &str, lists: &[ListStatus]) {
+        let count = |state: &'static str, is_in: &dyn Fn(&ListStatus) -> bool| {
+            let count = lists.iter().filter(|list| is_in(list)).count() as u64;
+            // Most tenants have none in most states.
+            if count > 0 || state == SERVING {
+                let labels = StateLabels { tenant: tenant.to_owned(), state };
+                self.lists.get_or_create(&labels).set(count);
+            }
+        };
+        count(SERVING, &|list| !matches!(list.service, Service::Out | Service::Evicted));
+        count("resting", &|list| list.service == Service::Evicted);
+        count("out", &|list| list.service == Service::Out);
+        count("slow", &|list| list.slow);
     }
 
     fn ask_list(&self, tenant: &str, list: &ListStatus, entries: Option<u64>) {
@@ -266,10 +339,11 @@ impl Metrics {
         tenants: &[TenantStatus],
         outage: &Outage,
         entries: &HashMap<ListId, u64>,
+        shown: ShownLists,
     ) -> Result<String, std::fmt::Error> {
         // One scrape at a time, because each fills the gauges.
         let stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
-        stand.ask(tenants, outage, entries);
+        stand.ask(tenants, outage, entries, shown);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -9,7 +9,7 @@ mod tenant;
 
 use std::sync::Mutex;
 
-use portcullis_engine::{Event, Outcome};
+use portcullis_engine::Event;
 use portcullis_ledger::{Scope, TenantId};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -17,6 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+pub use gauges::ShownLists;
 pub use tenant::{Counted, Passage, TenantMetrics};
 
 use gauges::Gauges;
@@ -160,12 +161,9 @@ impl Metrics {
         }
     }
 
-    /// Creates the counters of a tenant. Keep them: looking them up costs as much as a check.
+    /// Returns the counters of a tenant, each of which appears when it first counts: most tenants of many need few of them. Keep them:
+    /// looking them up costs as much as a check.
     pub fn tenant(&self, tenant: &TenantId) -> TenantMetrics {
-        for outcome in [Outcome::Served, Outcome::Refused, Outcome::RolledBack] {
-            // At zero, so that the increase to the first one is seen.
-            self.exchanges(tenant, outcome).inc_by(0);
-        }
         TenantMetrics::new(&self.checks, &self.check_seconds, &self.messages, &self.stops, tenant)
     }
 
@@ -198,15 +196,11 @@ impl Metrics {
                 self.stage_seconds.get_or_create(&labels).observe(took.as_secs_f64());
             }
             Event::Reloaded { tenant, outcome } => {
-                self.exchanges(tenant, *outcome).inc();
+                let labels = ExchangeLabels { tenant: tenant.to_string(), outcome: outcome.as_str() };
+                self.exchanges.get_or_create(&labels).inc();
             }
             _ => {}
         }
-    }
-
-    fn exchanges(&self, tenant: &TenantId, outcome: Outcome) -> Counter {
-        let labels = ExchangeLabels { tenant: tenant.to_string(), outcome: outcome.as_str() };
-        self.exchanges.get_or_create(&labels).clone()
     }
 }
 

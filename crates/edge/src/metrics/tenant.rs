@@ -1,7 +1,7 @@
 //! The counters of a tenant.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use portcullis_ledger::TenantId;
@@ -40,6 +40,9 @@ const MAX_REASONS: usize = 256;
 /// Counts those beyond that.
 const OTHER: &str = "other-reasons";
 
+/// A counter that appears when it first counts.
+type LazyCounter = OnceLock<Counter>;
+
 /// The outcome of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passage {
@@ -54,8 +57,6 @@ pub enum Passage {
 }
 
 impl Passage {
-    const ALL: [Passage; 4] = [Passage::Forwarded, Passage::Blocked, Passage::Failed, Passage::Unreadable];
-
     const fn as_str(self) -> &'static str {
         match self {
             Passage::Forwarded => "forwarded",
@@ -69,13 +70,15 @@ impl Passage {
 /// The counters of a tenant. Holds the counters themselves, because looking one up costs as much as a check.
 pub struct TenantMetrics {
     /// Indexed by [`AnsweredBy`], then allowed and blocked.
-    checks: [[Counter; 2]; 3],
+    checks: [[LazyCounter; 2]; 3],
     /// Blocked and postponed by rules.
-    checks_by_rules: [Counter; 2],
+    checks_by_rules: [LazyCounter; 2],
     check_seconds: Histogram,
     /// Inbound and outbound, then indexed by [`Passage`].
-    messages: [[Counter; 4]; 2],
+    messages: [[LazyCounter; 4]; 2],
     tenant: String,
+    of_checks: Family<CheckLabels, Counter>,
+    of_messages: Family<MessageLabels, Counter>,
     stops: Family<StopLabels, Counter>,
     /// The rules and reasons that are counted by name.
     reasons: Mutex<HashSet<(String, String)>>,
@@ -115,38 +118,44 @@ impl TenantMetrics {
         stops: &Family<StopLabels, Counter>,
         tenant: &TenantId,
     ) -> Self {
-        let passages = |direction: &'static str| {
-            Passage::ALL.map(|passage| {
-                let outcome = passage.as_str();
-                let labels = MessageLabels { tenant: tenant.to_string(), direction, outcome };
-                messages.get_or_create(&labels).clone()
-            })
-        };
-        let counter = |verdict: &'static str, source: &'static str| {
-            let labels = CheckLabels { tenant: tenant.to_string(), verdict, source };
-            checks.get_or_create(&labels).clone()
-        };
-        let counters = |answered_by: AnsweredBy| {
-            ["allow", "block"].map(|verdict| counter(verdict, answered_by.as_str()))
-        };
         TenantMetrics {
-            checks: [AnsweredBy::Plugin, AnsweredBy::Ledger, AnsweredBy::Policy].map(counters),
-            checks_by_rules: ["block", "later"].map(|verdict| counter(verdict, "rule")),
+            checks: Default::default(),
+            checks_by_rules: Default::default(),
             check_seconds: check_seconds.clone(),
-            messages: ["inbound", "outbound"].map(passages),
+            messages: Default::default(),
             tenant: tenant.to_string(),
+            of_checks: checks.clone(),
+            of_messages: messages.clone(),
             stops: stops.clone(),
             reasons: Mutex::default(),
         }
     }
 
+    #[inline]
+    fn count_checks(&self, counter: &LazyCounter, verdict: &'static str, source: &'static str, count: u64) {
+        if count > 0 {
+            let made = || {
+                let labels = CheckLabels { tenant: self.tenant.clone(), verdict, source };
+                self.of_checks.get_or_create(&labels).clone()
+            };
+            counter.get_or_init(made).inc_by(count);
+        }
+    }
+
     /// Counts messages with this outcome.
     pub fn passed(&self, direction: Direction, passage: Passage, count: usize) {
-        let of_direction = match direction {
-            Direction::Inbound => &self.messages[0],
-            Direction::Outbound => &self.messages[1],
+        if count == 0 {
+            return;
+        }
+        let (of_direction, direction) = match direction {
+            Direction::Inbound => (&self.messages[0], "inbound"),
+            Direction::Outbound => (&self.messages[1], "outbound"),
         };
-        of_direction[passage as usize].inc_by(count as u64);
+        let made = || {
+            let labels = MessageLabels { tenant: self.tenant.clone(), direction, outcome: passage.as_str() };
+            self.of_messages.get_or_create(&labels).clone()
+        };
+        of_direction[passage as usize].get_or_init(made).inc_by(count as u64);
     }
 
     /// Counts a message that a rule stopped.
@@ -169,18 +178,12 @@ impl TenantMetrics {
     #[inline]
     pub fn checked(&self, start: Instant, answered_by: AnsweredBy, counted: Counted) {
         let [allowed, blocked] = &self.checks[answered_by as usize];
-        if counted.allowed > 0 {
-            allowed.inc_by(counted.allowed);
-        }
-        if counted.blocked > 0 {
-            blocked.inc_by(counted.blocked);
-        }
-        for (counter, count) in self.checks_by_rules.iter().zip([counted.blocked_by_rules, counted.postponed])
-        {
-            if count > 0 {
-                counter.inc_by(count);
-            }
-        }
+        let [blocked_by_rules, postponed] = &self.checks_by_rules;
+        let source = answered_by.as_str();
+        self.count_checks(allowed, "allow", source, counted.allowed);
+        self.count_checks(blocked, "block", source, counted.blocked);
+        self.count_checks(blocked_by_rules, "block", "rule", counted.blocked_by_rules);
+        self.count_checks(postponed, "later", "rule", counted.postponed);
         self.check_seconds.observe(start.elapsed().as_secs_f64());
     }
 }

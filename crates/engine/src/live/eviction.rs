@@ -66,11 +66,6 @@ impl LiveList {
         Expected { bytes, instances, is_measured: false }
     }
 
-    /// Whether the plugins that are in memory have all of the budget.
-    pub(crate) fn has_no_room(&self) -> bool {
-        self.context.residency.is_full()
-    }
-
     /// Reserves the memory that the plugin is expected to need. Returns `None` if the budget is used up.
     pub(crate) fn try_reserve_memory(&self) -> Option<Reservation<'_>> {
         self.context.residency.try_reserve(&self.accounted, self.expected_memory())

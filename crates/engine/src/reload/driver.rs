@@ -427,5 +427,5 @@ impl Reload {
 
 fn on_list(list: &LiveList) -> impl FnOnce(FillError) -> ReloadError + use<> {
     let list = list.name().to_owned();
-    move |source| ReloadError::List { list, source }
+    move |cause| ReloadError::List { list, cause }
 }

@@ -29,12 +29,12 @@ pub enum ReloadError {
     #[error(transparent)]
     Start(#[from] CallError),
     /// The plugin does not take a list's entries, or does not answer for them correctly.
-    #[error("{}, on the list {list}", ErrorChain(source))]
+    #[error("{}, on the list {list}", ErrorChain(cause))]
     List {
         /// The list's name in logs.
         list: String,
-        /// The cause. Its own sources are in the message.
-        source: FillError,
+        /// The cause. It and its sources are in the message.
+        cause: FillError,
     },
     /// The tenant's senders changed while the plugin was filled.
     #[error("the tenant's senders changed while the plugin was filled: try again")]
@@ -103,7 +103,7 @@ impl ReloadError {
         match self {
             ReloadError::Plugin(error) => error.is_transient(),
             ReloadError::Start(error) => error.is_transient(),
-            ReloadError::List { source, .. } => source.is_transient(),
+            ReloadError::List { cause, .. } => cause.is_transient(),
             ReloadError::Settings(error) => error.is_transient(),
             _ => false,
         }
@@ -120,7 +120,7 @@ impl ReloadError {
         match self {
             ReloadError::Plugin(error) => error.reason(),
             ReloadError::Start(source) => source.reason(),
-            ReloadError::List { list, source } => format!("{}, on the list {list}", source.reason()),
+            ReloadError::List { list, cause } => format!("{}, on the list {list}", cause.reason()),
             ReloadError::FailedInShadow(source) => reason::after(self, source.reason()),
             ReloadError::InsteadOf { newest } => {
                 format!("the newest version can't serve: {}", newest.reason())

@@ -317,6 +317,17 @@ fn reloads_are_counted() {
         assert!(metrics.lines().any(|there| there == line), "{line} is not in:\n{metrics}");
     }
     assert!(metrics.ends_with("# EOF\n"));
+    // By default, lists in order are counted by tenant.
+    let usual = gateway.call("GET", "/metrics", "admin-secret", None);
+    assert!(!usual.text.contains("list_entries{"), "{}", usual.text);
+    for line in [
+        r#"portcullis_tenant_lists{tenant="acme",state="serving"} 3"#,
+        r#"portcullis_tenant_entries{tenant="acme"} 1"#,
+    ] {
+        assert!(usual.text.lines().any(|there| there == line), "{line} is not in:\n{}", usual.text);
+    }
+    assert!(!usual.text.contains("portcullis_messages_total{"), "nothing was counted");
+    gateway.call("GET", "/metrics?lists=some", "admin-secret", None).error(400, "invalid_request");
     gateway.call("GET", "/metrics", "", None).error(401, "missing_token");
     gateway.call("GET", "/metrics", ACME, None).error(401, "invalid_token");
 }

@@ -421,7 +421,8 @@ impl Gateway {
 
     /// The metrics.
     pub(crate) fn metrics(&self) -> String {
-        let request = self.agent.get(format!("{}/metrics", self.url));
+        // Those of all lists.
+        let request = self.agent.get(format!("{}/metrics?lists=all", self.url));
         let mut response = request.header("authorization", format!("Bearer {ADMIN}")).call().unwrap();
         assert_eq!(response.status(), 200);
         response.body_mut().read_to_string().unwrap()

@@ -1,6 +1,6 @@
 //! The `lists` table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use portcullis_keys::{Scope, TenantId};
 use portcullis_ledger_model::{Census, ListId, Seq};
@@ -112,50 +112,29 @@ fn ensure(connection: &Connection, tenant: i64, scope: &str, sums: Sums) -> Resu
     Ok(id)
 }
 
-/// Whether there is no such tenant, or it lacks one of these lists.
-fn lacks(connection: &Connection, tenant: &TenantId, scopes: &[Scope]) -> Result<bool, LedgerError> {
-    let Some(id) = tenants::id_of(connection, tenant)? else { return Ok(true) };
-    for scope in scopes {
-        if find(connection, id, scope.as_stored())?.is_none() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The most lists that a commit adds. Others' writes wait for so many.
-const MOST_ADDED: usize = 20_000;
-
 impl store::Lists for Sqlite {
     fn ensure_lists(&self, wanted: &[(TenantId, Vec<Scope>)]) -> Result<(), LedgerError> {
-        let lacking = self.read(|connection| {
-            let mut lacking = Vec::new();
-            for (tenant, scopes) in wanted {
-                if lacks(connection, tenant, scopes)? {
-                    lacking.push((tenant.clone(), scopes.clone()));
-                }
+        let mut lacking = Vec::new();
+        for (tenant, scopes) in wanted {
+            let known: BTreeSet<Scope> = self.lists(tenant)?.into_iter().collect();
+            if !scopes.iter().all(|scope| known.contains(scope)) {
+                let fresh = sealed::new_secret(&self.master, tenant)?;
+                lacking.push((tenant.clone(), fresh, scopes.clone()));
             }
-            Ok(lacking)
-        })?;
-        let mut lacking = lacking.into_iter().peekable();
-        while lacking.peek().is_some() {
-            let (mut lists, mut part) = (0, Vec::new());
-            while let Some((tenant, scopes)) = lacking.next_if(|_| lists < MOST_ADDED) {
-                lists += scopes.len();
-                part.push((sealed::new_secret(&self.master, &tenant)?, tenant, scopes));
-            }
-            let sums = self.sums;
-            self.write(1, move |connection| {
-                for (fresh, tenant, scopes) in &part {
-                    let id = tenants::ensure(connection, tenant, fresh, sums)?;
-                    for scope in scopes {
-                        ensure(connection, id, scope.as_stored(), sums)?;
-                    }
-                }
-                Ok(())
-            })?;
         }
-        Ok(())
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let sums = self.sums;
+        self.write(1, move |connection| {
+            for (tenant, fresh, scopes) in &lacking {
+                let id = tenants::ensure(connection, tenant, fresh, sums)?;
+                for scope in scopes {
+                    ensure(connection, id, scope.as_stored(), sums)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn open_list(&self, tenant: TenantRow, scope: &Scope) -> Result<ListRow, LedgerError> {

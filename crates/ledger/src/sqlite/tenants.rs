@@ -43,11 +43,6 @@ fn add(
     Ok(Wrapped { id, secret: secret.to_vec() })
 }
 
-/// The tenant's row id; `None` if there is no such tenant.
-pub(super) fn id_of(connection: &Connection, tenant: &TenantId) -> Result<Option<i64>, LedgerError> {
-    Ok(find(connection, tenant)?.map(|found| found.id))
-}
-
 /// Returns the tenant's row id. A new one is added with this encrypted secret. Call it in a transaction.
 pub(super) fn ensure(
     connection: &Connection,
@@ -55,8 +50,8 @@ pub(super) fn ensure(
     fresh: &[u8],
     sums: Sums,
 ) -> Result<i64, LedgerError> {
-    match id_of(connection, tenant)? {
-        Some(id) => Ok(id),
+    match find(connection, tenant)? {
+        Some(found) => Ok(found.id),
         None => Ok(add(connection, tenant, fresh, sums)?.id),
     }
 }

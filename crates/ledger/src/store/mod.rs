@@ -140,7 +140,7 @@ pub trait Tenants: Send + Sync {
 
 /// Lists, and their per-list state.
 pub trait Lists: Send + Sync {
-    /// Creates those of these tenants and lists that do not exist, in few commits however many they are. Leaves out lists of tenants that
+    /// Creates those of these tenants and lists that do not exist, in one commit. Leaves out lists of tenants that
     /// are being forgotten.
     fn ensure_lists(&self, wanted: &[(TenantId, Vec<Scope>)]) -> Result<(), LedgerError>;
 

@@ -8,7 +8,6 @@ use crate::error::LedgerError;
 const CHECK_TEXT: &[u8] = b"This ledger was made under this master key.";
 const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 const SETTINGS_CONTEXT: &[u8] = b"tenant settings";
-const UPLOAD_CONTEXT: &[u8] = b"uploaded plugin";
 const IDENTITY: &str = "row of an identity";
 
 /// Encrypts the text by which a wrong master key is noticed.
@@ -22,33 +21,6 @@ pub fn seal_check(master: &Seal) -> Result<Vec<u8>, LedgerError> {
 /// Whether this is the text that [`seal_check`] encrypted under the same master key.
 pub fn opens_check(master: &Seal, sealed: &[u8]) -> bool {
     master.open(CHECK_CONTEXT, sealed).is_ok_and(|text| text == CHECK_TEXT)
-}
-
-/// Encrypts the name of an uploaded plugin, the digest of its component, and how it was admitted, by which it is noticed that somebody
-/// without the master key wrote an upload.
-///
-/// # Errors
-/// [`LedgerError::Seal`], if the operating system gives no random bytes.
-pub fn seal_upload(
-    master: &Seal,
-    name: &str,
-    digest: &[u8],
-    admission: &str,
-) -> Result<Vec<u8>, LedgerError> {
-    // No name has a zero in it.
-    let upload = [digest, name.as_bytes(), b"\0", admission.as_bytes()].concat();
-    master.seal(UPLOAD_CONTEXT, &upload).map_err(LedgerError::Seal)
-}
-
-/// How an upload was admitted, if this is what [`seal_upload`] encrypted under the same master key for it.
-pub fn open_upload(master: &Seal, name: &str, digest: &[u8], sealed: &[u8]) -> Option<String> {
-    let upload = master.open(UPLOAD_CONTEXT, sealed).ok()?;
-    match upload.strip_prefix(digest)?.strip_prefix(name.as_bytes())? {
-        // Of a gateway that kept nothing of it.
-        [] => Some(String::new()),
-        [0, admission @ ..] => String::from_utf8(admission.to_vec()).ok(),
-        _ => None,
-    }
 }
 
 /// Makes and encrypts the secret of a new tenant.

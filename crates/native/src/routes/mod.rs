@@ -17,6 +17,13 @@ use portcullis_edge::AppState;
 use portcullis_edge::http::openapi::{Auth, Content, Header, Operation, QueryParameter};
 use portcullis_edge::http::route::{PREFIX, Route, logged, operation};
 
+const METRICS_QUERY: &[QueryParameter] = &[QueryParameter {
+    name: "lists",
+    description: "Which lists have metrics of their own: those in trouble, a thousand at most, or all",
+    schema: || json!({"type": "string", "enum": ["troubled", "all"], "default": "troubled"}),
+    required: false,
+}];
+
 /// All routes except that of the OpenAPI document.
 pub(super) fn all() -> Vec<Route> {
     let lists = [("sender", "/senders/{sender}", "sender"), ("tenant", "/tenant", "tenant_wide")];
@@ -532,7 +539,9 @@ fn of_health() -> Vec<Route> {
             Operation {
                 summary: "Read the metrics",
                 description: "OpenMetrics 1.0 text, for Prometheus. Requires the administrator's token, because labels name tenants and senders.",
+                query: METRICS_QUERY,
                 answers: vec![(200, "The metrics", Content::other(metrics::MEDIA_TYPE, []))],
+                errors: &[ErrorCode::InvalidRequest],
                 ..operation("get_metrics", Auth::Admin)
             },
         ),

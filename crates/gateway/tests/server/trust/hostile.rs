@@ -127,7 +127,7 @@ fn a_token_that_no_header_can_have_is_an_error_and_is_asked_for_again() {
     let said = refused_start(folder.path(), &strict);
     assert!(said.contains("sends no token which can be used") && !said.contains("panicked"), "{said}");
 
-    std::fs::write(folder.path().join("vip.wasm"), "a component").unwrap();
+    std::fs::write(folder.path().join("vip.wasm"), portcullis_plugin_bundle::EXACT.component).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .current_dir(folder.path())
         .args(["plugin", "push", "vip.wasm", "--to", &format!("oci://{}/acme/vip:1", registry.host)])
