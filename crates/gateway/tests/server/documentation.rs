@@ -197,8 +197,11 @@ fn docs_operating_lists_every_metric_with_its_labels() {
 
     let gateway = Gateway::start();
     gateway.verdict("+46732001122");
+    let message =
+        json!({ "sender": "support", "recipient": "+46732001122", "direction": "outbound", "body": "Hello" });
+    gateway.post("/route", message).ok();
     gateway.api("POST", "/admin/tenants/acme/plugin", ADMIN, Some(json!({}))).ok();
-    let metrics = gateway.call("GET", "/metrics", ADMIN, None).text;
+    let metrics = gateway.call("GET", "/metrics?lists=all", ADMIN, None).text;
     let mut shown: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = line.split_once(['{', ' ']).unwrap();

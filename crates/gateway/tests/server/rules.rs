@@ -402,7 +402,7 @@ fn a_rule_that_is_missing_is_told_of() {
     assert!(gateway.metrics().contains(r#"portcullis_rule_serving{tenant="acme",rule="evil-rules"} 0"#));
     // A rule that decides in its place.
     gateway.admin("POST", "/acme/rules/evil-rules", Some(json!({ "options": {} }))).ok();
-    assert_eq!(ready(&gateway), json!({ "status": "ready" }));
+    gateway.until("readyz says so", |gateway| ready(gateway) == json!({ "status": "ready" }));
     assert_eq!(serving(&gateway), 1, "{}", gateway.metrics());
 }
 
@@ -415,7 +415,9 @@ fn a_rule_that_failed_comes_back_although_nobody_asks() {
         rule(gateway)["instances"] == 0
     });
     gateway.until("it is back", |gateway| rule(gateway)["instances"] == 1);
-    assert_eq!(gateway.call("GET", "/readyz", "", None).ok()["status"], "ready");
+    gateway.until("readyz says so", |gateway| {
+        gateway.call("GET", "/readyz", "", None).ok()["status"] == "ready"
+    });
     assert_eq!(serving(&gateway), 1, "{}", gateway.metrics());
 }
 
