@@ -15,11 +15,16 @@ fn node(url: &str, number: usize, config_of: impl Fn(String) -> String) -> Gatew
 }
 
 pub(crate) fn status(gateway: &Gateway) -> String {
+    try_status(gateway).unwrap()
+}
+
+/// Or what is said if the database does not answer.
+pub(crate) fn try_status(gateway: &Gateway) -> Result<String, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     command.args(["--url", gateway.url(), "fleet", "status"]).env("PORTCULLIS_ADMIN_TOKEN", ADMIN);
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
 fn differences(gateway: &Gateway) -> u64 {

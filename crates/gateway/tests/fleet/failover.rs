@@ -349,8 +349,12 @@ fn a_lost_write_is_made_again_although_another_gateway_did_nearly_the_same_meanw
     a.until("making them again", |gateway| gateway.metric("portcullis_fleet_writes_lost_total", "") == 2);
     for gateway in [&a, &b] {
         for person in [&number(2), "user:US.1000000001", "user:US.2000000002"] {
-            let is_blocked = |gateway: &Gateway| gateway.verdict_of("support", person, "outbound") == "block";
-            gateway.until(&format!("blocking {person} again"), is_blocked);
+            // A user id is looked up in the database, which may just be connected to again.
+            let body = json!({ "number": person, "direction": "outbound" });
+            let check = |gateway: &Gateway| gateway.post("/senders/support/check", body.clone());
+            gateway.until(&format!("blocking {person} again"), |gateway| {
+                check(gateway).json["verdict"] == "block"
+            });
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 
 use crate::cluster::{Cluster, name_of};
-use crate::configuration::status;
+use crate::configuration::try_status;
 use crate::failover::pair;
 use crate::strait::{CHANGES, Strait};
 use crate::support::Gateway;
@@ -129,8 +129,10 @@ fn a_database_that_is_read_only_takes_no_writes_and_checks_go_on() {
         is_refused(gateway, 503);
     }
     a.until("it can't say that it is there", |gateway| {
-        let told = status(gateway);
-        told.contains("THE DATABASE TAKES NO REPORTS") && told.contains("n1: not heard of for ")
+        let says = |told: String| {
+            told.contains("THE DATABASE TAKES NO REPORTS") && told.contains("n1: not heard of for ")
+        };
+        try_status(gateway).is_ok_and(says)
     });
     a.until("on its own", |gateway| gateway.metric("portcullis_fleet_nodes ", "") == 1);
     cluster.set("default_transaction_read_only", "off");
@@ -224,7 +226,7 @@ fn changes_of_tenants_that_a_failover_undoes_are_named_and_counted() {
     primary.kill();
     standby.promote();
     a.until("counted", |gateway| gateway.metric("portcullis_fleet_changes_lost_total", "") == 2);
-    assert_eq!(a.log_lines("A CHANGE OF THE TENANT WAS LOST"), 2);
+    a.until("named", |gateway| gateway.log_lines("A CHANGE OF THE TENANT WAS LOST") == 2);
     b.until("back", |gateway| gateway.admin("GET", "/forgotten", None).status == 200);
     assert_eq!(b.metric("portcullis_fleet_changes_lost_total", ""), 0, "they were not its own");
 }
