@@ -49,6 +49,15 @@ pub enum Within {
 #[error("a rule is slow or busy")]
 pub struct Busy;
 
+/// What the meters of all rules have for each of several people.
+#[derive(Clone, Copy)]
+struct Counted<'a> {
+    /// Those of one person after the other.
+    counts: &'a [u32],
+    /// For each person.
+    unknown: &'a [Unknown],
+}
+
 /// How a tenant's rules are asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
@@ -270,7 +279,14 @@ impl Rules {
                 }
             }
             for link in &chain.links {
-                self.ask_one(link, &asked, &counts, &unknown, now, asking, stops)?;
+                self.ask_one(
+                    link,
+                    &asked,
+                    Counted { counts: &counts, unknown: &unknown },
+                    now,
+                    asking,
+                    stops,
+                )?;
             }
         }
         self.note(parties.iter().zip(stops.iter().map(Option::as_ref)), message, asking.sender, false);
@@ -282,8 +298,7 @@ impl Rules {
         &self,
         link: &Link,
         asked: &[Asked],
-        counts: &[u32],
-        unknown: &[Unknown],
+        Counted { counts, unknown }: Counted<'_>,
         now: Time,
         asking: Asking<'_>,
         stops: &mut [Option<Stop>],

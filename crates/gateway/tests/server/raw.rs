@@ -33,6 +33,7 @@ pub(crate) fn read_head(stream: &mut TcpStream) -> String {
             Ok(1) => head.push(byte[0]),
             Ok(_) => return String::new(),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return String::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => panic!("no answer: {error}"),
         }
     }
