@@ -24,21 +24,11 @@ pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 #[serde(deny_unknown_fields)]
 pub(super) struct Scrape {
     /// Which lists have metrics of their own.
-    lists: Option<Lists>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Lists {
-    Troubled,
-    All,
+    #[serde(default)]
+    lists: ShownLists,
 }
 
 pub(super) async fn metrics(Admin(gateway): Admin, Query(scrape): Query<Scrape>) -> Answer {
-    let shown = match scrape.lists {
-        None | Some(Lists::Troubled) => ShownLists::Troubled,
-        Some(Lists::All) => ShownLists::All,
-    };
     blocking(move || {
         let engine = &gateway.engine;
         // The ledger may be a database that does not answer, and the other metrics are wanted most then.
@@ -46,7 +36,7 @@ pub(super) async fn metrics(Admin(gateway): Admin, Query(scrape): Query<Scrape>)
             debug!(%error, "the entries can't be counted");
             HashMap::new()
         });
-        let text = gateway.metrics.text(&engine.status(), &engine.outage(), &entries, shown);
+        let text = gateway.metrics.text(&engine.status(), &engine.outage(), &entries, scrape.lists);
         let text = text.map_err(|error| {
             error!(%error, "can't encode the metrics");
             ApiError::internal()

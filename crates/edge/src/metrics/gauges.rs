@@ -12,6 +12,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use serde::Deserialize;
 
 use super::Metrics;
 
@@ -58,7 +59,8 @@ struct LedgerLabels {
 }
 
 /// Which lists have gauges of their own, besides those of their tenant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ShownLists {
     /// Those in trouble: that are out of service or slow, whose plugin failed lately, or whose stored entries are not in order. A thousand at
     /// most.
@@ -269,8 +271,9 @@ impl Gauges {
                 self.tenant_entries.get_or_create(&labels).set(known.into_iter().sum());
             }
             for list in &tenant.lists {
-                troubled += usize::from(is_troubled(list));
-                if shown == ShownLists::All || is_troubled(list) && troubled <= MOST_TROUBLED {
+                let is_troubled = is_troubled(list);
+                troubled += usize::from(is_troubled);
+                if shown == ShownLists::All || is_troubled && troubled <= MOST_TROUBLED {
                     self.ask_list(&name, list, entries.get(&list.id).copied());
                 }
             }

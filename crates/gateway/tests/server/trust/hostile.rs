@@ -1,6 +1,6 @@
 //! Registries that attack those who ask them.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::super::support::{Gateway, refused_start};
 use super::keys::Keys;
-use super::registry::{USER_IN_BASE64, log_in};
+use super::registry::{USER_IN_BASE64, head_of, log_in};
 use super::sources::{config, last};
 
 /// An answer that ends with this never ends: spaces follow.
@@ -63,13 +63,7 @@ fn reply(
     seen: &Mutex<Vec<String>>,
     answer: impl Fn(&str) -> String,
 ) -> std::io::Result<()> {
-    let mut head = String::new();
-    let mut lines = BufReader::new(&client);
-    while !head.ends_with("\r\n\r\n") {
-        if lines.read_line(&mut head)? == 0 {
-            return Ok(());
-        }
-    }
+    let Some(head) = head_of(&client)? else { return Ok(()) };
     let text = answer(head.split(' ').nth(1).unwrap_or_default());
     seen.lock().unwrap().push(head.to_lowercase());
     let Some(beginning) = text.strip_suffix(WITHOUT_END) else { return client.write_all(text.as_bytes()) };

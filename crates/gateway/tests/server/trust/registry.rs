@@ -137,19 +137,25 @@ impl Liar {
     }
 }
 
+/// The head of the request on a connection; `None` if it ends before.
+pub(super) fn head_of(client: &TcpStream) -> std::io::Result<Option<String>> {
+    let mut head = String::new();
+    let mut lines = BufReader::new(client);
+    while !head.ends_with("\r\n\r\n") {
+        if lines.read_line(&mut head)? == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(head))
+}
+
 fn pass_on(
     mut client: TcpStream,
     to: &str,
     changes_manifests: &AtomicBool,
     changes_layers: &AtomicBool,
 ) -> std::io::Result<()> {
-    let mut head = String::new();
-    let mut lines = BufReader::new(&client);
-    while !head.ends_with("\r\n\r\n") {
-        if lines.read_line(&mut head)? == 0 {
-            return Ok(());
-        }
-    }
+    let Some(head) = head_of(&client)? else { return Ok(()) };
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let mut registry = TcpStream::connect(to)?;
     registry.write_all(head.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes())?;
