@@ -53,6 +53,8 @@ pub struct Caller {
 pub enum Denied {
     /// The token is nobody's.
     UnknownToken,
+    /// The token is nobody's yet, and more tenants are being loaded.
+    Loading,
     /// The token is nobody's, and its address has sent too many such tokens.
     TooManyGuesses(RateLimited),
     /// The token has sent too many requests.

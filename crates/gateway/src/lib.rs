@@ -17,6 +17,7 @@ mod reload;
 mod router;
 pub mod serve;
 mod sources;
+mod usage;
 mod verify;
 mod visits;
 

@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use portcullis_cli::ServeOptions;
 use portcullis_edge::AppState;
-use portcullis_edge::gateway::{Gateway, OnStartFailure};
+use portcullis_edge::gateway::{Gateway, OnStartFailure, Start};
 use portcullis_edge::http::request_log;
 use portcullis_edge::metrics::Metrics;
 use portcullis_ledger::StorageUrl;
@@ -27,6 +27,7 @@ use crate::fleet::Fleet;
 use crate::reload::Reload;
 use crate::router::router;
 use crate::sources::Sources;
+use crate::usage::{self, Usage};
 use crate::{accept, deliveries, engine, log, others, visits};
 
 /// How long requests in progress may take after a signal to stop.
@@ -42,8 +43,8 @@ const POLLS: u32 = 16;
 
 /// Runs the gateway until it receives SIGINT or SIGTERM. On SIGHUP it reads the configuration file and the plugin folder again.
 ///
-/// Prints `listening on http://ADDRESS` on standard output once it listens. It answers health checks from then on, and all other
-/// requests once the lists are loaded.
+/// Prints `listening on http://ADDRESS` on standard output once it listens. It answers health checks from then on, a tenant's requests once
+/// its lists are loaded, and all requests once all lists are.
 ///
 /// # Errors
 ///
@@ -113,7 +114,10 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     ));
     let wanted = config.sources.clone();
     let accepted = Accepted { new_ledger: options.new_ledger, restored: options.restored };
-    let mut starting = tokio::task::spawn_blocking(move || start(&config, accepted, runtime));
+    let usage = Arc::new(Usage::read(&config));
+    let early = (Arc::clone(&app), Arc::clone(&usage));
+    let mut starting =
+        tokio::task::spawn_blocking(move || start(&config, accepted, runtime, &early.0, &early.1));
     let gateway = loop {
         tokio::select! {
             started = &mut starting => break started.context("the startup panicked")??,
@@ -132,6 +136,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     let telling = tokio::spawn(portcullis_proxy::send_changes(Arc::clone(&gateway)));
     let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
     let keeping = tokio::spawn(deliveries::run(Arc::clone(&gateway)));
+    let counting = tokio::spawn(usage::run(Arc::clone(&usage), Arc::clone(&gateway)));
     let is_shared = gateway.engine.is_shared();
     let following = is_shared.then(|| tokio::spawn(others::follow(Arc::clone(&gateway))));
     let meeting = is_shared.then(|| tokio::spawn(fleet.run(Arc::clone(&gateway))));
@@ -164,6 +169,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     }
     writing_down.abort();
     keeping.abort();
+    counting.abort();
     for task in [following, meeting].into_iter().flatten() {
         task.abort();
     }
@@ -174,6 +180,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     let write_down = move || {
         visits::write_down(&gateway);
         deliveries::keep(&gateway.engine);
+        usage.write_down(&gateway);
     };
     let _ = tokio::task::spawn_blocking(write_down).await;
     // What was acknowledged is on disk whether it closes in time or not.
@@ -186,8 +193,14 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     Ok(())
 }
 
-/// Opens the engine and loads all lists. Blocks until that is done.
-fn start(config: &Config, accepted: Accepted, runtime: Handle) -> anyhow::Result<Arc<Gateway>> {
+/// Opens the engine and loads all lists. Blocks until that is done. The tenants that were used most are served before.
+fn start(
+    config: &Config,
+    accepted: Accepted,
+    runtime: Handle,
+    app: &AppState,
+    usage: &Usage,
+) -> anyhow::Result<Arc<Gateway>> {
     let metrics = Arc::new(Metrics::new());
     let engine = engine::open(config, accepted, &metrics, runtime.clone())?;
     Sources::expect(&engine, &config.sources);
@@ -195,15 +208,14 @@ fn start(config: &Config, accepted: Accepted, runtime: Handle) -> anyhow::Result
         // Tenants without their plugin would end the start.
         Sources::bring_all(&engine, &config.sources, &runtime);
     }
-    let answers = config.limits.answer_bytes();
-    Ok(Gateway::start(
-        engine,
-        metrics,
-        config.admin_token,
-        &config.tenants,
-        config.on_start_failure,
-        answers,
-    )?)
+    let start = Start {
+        admin_token: config.admin_token,
+        in_file: &config.tenants,
+        on_failure: config.on_start_failure,
+        answer_bytes: config.limits.answer_bytes(),
+        usage_of: &|tenant| usage.of(tenant),
+    };
+    Ok(Gateway::start(engine, metrics, &start, |gateway| app.open_early(Arc::clone(gateway)))?)
 }
 
 /// The signals that the gateway handles.

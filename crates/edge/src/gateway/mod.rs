@@ -7,12 +7,13 @@ mod follow;
 mod reconfigure;
 mod stored;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use portcullis_admission::Pools;
-use portcullis_engine::{Engine, Error, Service};
+use portcullis_engine::{Engine, Error, Service, TenantSpec};
 use portcullis_ledger::TenantId;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -41,6 +42,25 @@ pub enum OnStartFailure {
     Refuse,
 }
 
+/// How many tenants are loaded and served first when a gateway starts, and how many after these. A plugin that does not start may hold
+/// up those that are loaded together with its tenant for some seconds, so there are few such steps.
+const FIRST_LOADED: usize = 64;
+const NEXT_LOADED: usize = 512;
+
+/// What a gateway starts with.
+pub struct Start<'a> {
+    /// The administrator's token; `None`: nobody is the administrator.
+    pub admin_token: Option<TokenDigest>,
+    /// The tenants in the configuration file.
+    pub in_file: &'a [TenantConfig],
+    /// What a tenant whose plugin does not start means.
+    pub on_failure: OnStartFailure,
+    /// The memory for answers that clients have not read yet, in bytes.
+    pub answer_bytes: usize,
+    /// How much a tenant was used, in any unit. Those that were used most are loaded first.
+    pub usage_of: &'a dyn Fn(&TenantId) -> u64,
+}
+
 /// The gateway behind its interfaces: an engine and the tenants that it serves.
 pub struct Gateway {
     /// The engine that runs the tenants' plugins.
@@ -62,68 +82,92 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Loads the blacklists of all tenants: those in the configuration file (`in_file`), and those of the admin API,
-    /// whose settings the engine stores. Blocks until all lists are loaded.
+    /// Loads the blacklists of all tenants: those in the configuration file, and those of the admin API, whose settings the engine
+    /// stores. Blocks until all lists are loaded. `open_early` is given the gateway before that, unless [`Start::on_failure`] is strict:
+    /// it finds the tenants that are loaded already, the most used first.
     ///
-    /// A tenant whose plugin does not start is out of service, under its failure policy, unless `on_failure` says that
-    /// nothing starts then. `answer_bytes` is the memory for answers that clients have not read yet.
+    /// A tenant whose plugin does not start is out of service, under its failure policy, unless [`Start::on_failure`] says that
+    /// nothing starts then.
     ///
     /// # Errors
     /// If a tenant's plugin does not start and `on_failure` is strict; if a tenant conflicts with another one, or its stored settings are unreadable or no longer valid.
     pub fn start(
         engine: Engine,
         metrics: Arc<Metrics>,
-        admin_token: Option<TokenDigest>,
-        in_file: &[TenantConfig],
-        on_failure: OnStartFailure,
-        answer_bytes: usize,
+        start: &Start<'_>,
+        open_early: impl FnOnce(&Arc<Self>),
     ) -> Result<Arc<Self>, SettingsError> {
-        let mut unique_ids = UniqueIds::new(admin_token);
+        let mut unique_ids = UniqueIds::new(start.admin_token);
+        let regardless = start.on_failure == OnStartFailure::Serve;
         let mut wanted = Vec::new();
-        for (config, origin) in configured(in_file, &engine)? {
+        for (config, origin) in configured(start.in_file, &engine)? {
             // The file is free of conflicts already. Conflicts with or between tenants of the admin API are left.
             unique_ids.claim_or_refuse(&config)?;
-            wanted.push((config, origin));
+            let spec = stored_spec(&config, origin)?.stored(origin == Origin::Api);
+            wanted.push((config, origin, spec.starts_regardless(regardless)));
         }
-        let specs = wanted
-            .iter()
-            .map(|(config, origin)| {
-                stored_spec(config, *origin).map(|spec| spec.stored(*origin == Origin::Api))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let regardless = on_failure == OnStartFailure::Serve;
-        let specs = specs.into_iter().map(|spec| spec.starts_regardless(regardless)).collect();
-        let pools = Pools::new(answer_bytes);
-        let mut tenants = Vec::with_capacity(wanted.len());
-        for ((config, origin), put) in wanted.into_iter().zip(engine.blocking_put_tenants(specs)) {
-            let id = config.id.clone();
-            put.map_err(|source| SettingsError::Tenant { tenant: id.clone(), source })?;
-            let of_tenant = || metrics.tenant(&id);
-            tenants.push(Arc::new(Tenant::of(config, origin, &engine, of_tenant, &pools, None)?));
+        // Stable, so that tenants which nobody used stay in the order of the file.
+        wanted.sort_by_key(|(config, ..)| Reverse((start.usage_of)(&config.id)));
+        let gateway = Arc::new(Gateway {
+            engine,
+            registry: ArcSwap::default(),
+            registry_changes: watch::Sender::new(()),
+            metrics,
+            pools: Pools::new(start.answer_bytes),
+            admin_token: ArcSwap::from_pointee(start.admin_token),
+            changes: Changes::default(),
+            reconfiguring: parking_lot::Mutex::default(),
+            unfollowed: parking_lot::Mutex::default(),
+        });
+        if regardless {
+            open_early(&gateway);
         }
-        let status = engine.status();
+        gateway.load(wanted)?;
+        let status = gateway.engine.status();
         let lists: Vec<_> = status.iter().flat_map(|tenant| &tenant.lists).collect();
         let out = lists.iter().filter(|list| list.service == Service::Out).count();
         let evicted = lists.iter().filter(|list| list.service == Service::Evicted).count();
+        let registry = gateway.registry.load();
         info!(
-            tenants = tenants.len(),
+            tenants = registry.tenants().count(),
             lists = lists.len(),
             evicted,
             out_of_service = out,
             "the blacklists are loaded"
         );
-        warn_of_unserved(&engine, &tenants)?;
-        Ok(Arc::new(Gateway {
-            engine,
-            registry: ArcSwap::from_pointee(Registry::new(tenants)),
-            registry_changes: watch::Sender::new(()),
-            metrics,
-            pools,
-            admin_token: ArcSwap::from_pointee(admin_token),
-            changes: Changes::default(),
-            reconfiguring: parking_lot::Mutex::default(),
-            unfollowed: parking_lot::Mutex::default(),
-        }))
+        warn_of_unserved(&gateway.engine, &registry)?;
+        drop(registry);
+        Ok(gateway)
+    }
+
+    /// Loads tenants in this order: first a few, then more, then the others.
+    fn load(&self, wanted: Vec<(TenantConfig, Origin, TenantSpec)>) -> Result<(), SettingsError> {
+        let all = wanted.len();
+        let mut left = wanted.into_iter();
+        let mut loaded: Vec<Arc<Tenant>> = Vec::with_capacity(all);
+        for size in [FIRST_LOADED, NEXT_LOADED, usize::MAX] {
+            let (mut configs, mut specs) = (Vec::new(), Vec::new());
+            for (config, origin, spec) in left.by_ref().take(size) {
+                configs.push((config, origin));
+                specs.push(spec);
+            }
+            for ((config, origin), put) in configs.into_iter().zip(self.engine.blocking_put_tenants(specs)) {
+                let id = config.id.clone();
+                put.map_err(|source| SettingsError::Tenant { tenant: id.clone(), source })?;
+                let of_tenant = || self.metrics.tenant(&id);
+                let tenant = Tenant::of(config, origin, &self.engine, of_tenant, &self.pools, None)?;
+                loaded.push(Arc::new(tenant));
+            }
+            self.changes.alone(|_| self.serve(Registry::new(loaded.iter().map(Arc::clone))));
+            if loaded.len() < all {
+                info!(
+                    tenants = loaded.len(),
+                    of = all,
+                    "serving the tenants that were used most; loading the others"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// What is unique to the tenants other than this one: to those that are served, and those that will be.
@@ -164,10 +208,7 @@ impl Gateway {
 }
 
 /// The engine's spec of a tenant. For a tenant of the admin API it includes the settings to store.
-fn stored_spec(
-    config: &TenantConfig,
-    origin: Origin,
-) -> Result<portcullis_engine::TenantSpec, serde_json::Error> {
+fn stored_spec(config: &TenantConfig, origin: Origin) -> Result<TenantSpec, serde_json::Error> {
     let kept = match origin {
         Origin::File => None,
         Origin::Api => Some(serde_json::to_vec(&config.to_typed())?),
@@ -219,11 +260,11 @@ fn without_open_hops(typed: &mut typed::Tenant) {
 }
 
 /// Warns of tenants that have lists in the ledger, and are not served: the configuration file may be torn.
-fn warn_of_unserved(engine: &Engine, served: &[Arc<Tenant>]) -> Result<(), SettingsError> {
+fn warn_of_unserved(engine: &Engine, served: &Registry) -> Result<(), SettingsError> {
     /// The most that are named.
     const NAMED: usize = 10;
     let mut unserved = engine.blocking_all_tenants()?;
-    unserved.retain(|id| !served.iter().any(|tenant| tenant.config.id == *id));
+    unserved.retain(|id| served.tenant(id.as_str()).is_none());
     if !unserved.is_empty() {
         let named: Vec<&str> = unserved.iter().take(NAMED).map(TenantId::as_str).collect();
         warn!(

@@ -19,6 +19,8 @@ use crate::settings::{Dialects, Limits};
 /// The state that all handlers share. It exists before the gateway has started, so that health checks are answered at once.
 pub struct AppState {
     gateway: OnceLock<Arc<Gateway>>,
+    /// Whether the gateway has loaded all lists.
+    is_loaded: AtomicBool,
     stopping: AtomicBool,
     ready_when_degraded: bool,
     /// The largest request body in bytes.
@@ -31,10 +33,12 @@ pub struct AppState {
     pub dialects: Dialects,
 }
 
+const STARTING: &str = "the gateway is starting: retry in a moment";
+
 /// What the process is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// It is loading the blacklists, and refuses requests.
+    /// It is loading the blacklists. It refuses requests, except those of tenants whose lists are loaded: see [`AppState::serving`].
     Starting,
     /// It answers requests.
     Ready,
@@ -59,6 +63,7 @@ impl AppState {
         };
         AppState {
             gateway: OnceLock::new(),
+            is_loaded: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             ready_when_degraded: true,
             max_body_bytes,
@@ -88,9 +93,11 @@ impl AppState {
     }
 
     /// Counts a request with an unknown token for the address that it comes from, and returns the denial with which it is
-    /// answered: [`Denied::TooManyGuesses`] if the address has sent too many. Other denials stay what they are.
+    /// answered: [`Denied::TooManyGuesses`] if the address has sent too many, and [`Denied::Loading`] while the token may be that of a
+    /// tenant whose lists are yet to be loaded. Other denials stay what they are.
     pub fn denied(&self, denied: Denied, peer: Option<Peer>, headers: &HeaderMap) -> Denied {
         match denied {
+            Denied::UnknownToken if self.phase() == Phase::Starting => Denied::Loading,
             Denied::UnknownToken => match self.guesses.count(peer::network(self.address(peer, headers))) {
                 Ok(()) => Denied::UnknownToken,
                 Err(wait) => Denied::TooManyGuesses(wait),
@@ -125,9 +132,16 @@ impl AppState {
         caller
     }
 
-    /// Starts answering requests: [`Phase::Ready`]. Has no effect the second time.
-    pub fn open(&self, gateway: Arc<Gateway>) {
+    /// Starts answering requests of the tenants that are loaded, while the gateway goes on loading others. Has no effect the second
+    /// time.
+    pub fn open_early(&self, gateway: Arc<Gateway>) {
         let _ = self.gateway.set(gateway);
+    }
+
+    /// Starts answering all requests: [`Phase::Ready`].
+    pub fn open(&self, gateway: Arc<Gateway>) {
+        self.open_early(gateway);
+        self.is_loaded.store(true, Ordering::Release);
     }
 
     /// Starts refusing new requests: [`Phase::Stopping`]. Requests in progress continue.
@@ -137,10 +151,10 @@ impl AppState {
 
     /// The current phase.
     pub fn phase(&self) -> Phase {
-        match (self.stopping.load(Ordering::Acquire), self.gateway.get()) {
+        match (self.stopping.load(Ordering::Acquire), self.is_loaded.load(Ordering::Acquire)) {
             (true, _) => Phase::Stopping,
-            (false, None) => Phase::Starting,
-            (false, Some(_)) => Phase::Ready,
+            (false, false) => Phase::Starting,
+            (false, true) => Phase::Ready,
         }
     }
 
@@ -162,10 +176,20 @@ impl AppState {
     /// # Errors
     /// A message for people while the gateway is starting or stopping.
     pub fn open_gateway(&self) -> Result<&Arc<Gateway>, &'static str> {
+        let gateway = self.serving()?;
+        if self.phase() == Phase::Starting { Err(STARTING) } else { Ok(gateway) }
+    }
+
+    /// Returns the gateway, also while it has loaded some of its tenants only. A tenant that is not found then may be found later: this is for
+    /// requests that end at an unknown token, which is [denied](Self::denied) as such only once all are loaded.
+    ///
+    /// # Errors
+    /// A message for people before any tenant is loaded, and while the gateway is stopping.
+    pub fn serving(&self) -> Result<&Arc<Gateway>, &'static str> {
         match (self.phase(), self.gateway.get()) {
-            (Phase::Ready, Some(gateway)) => Ok(gateway),
             (Phase::Stopping, _) => Err("the gateway is shutting down: retry, or use another gateway"),
-            _ => Err("the gateway is starting: retry in a moment"),
+            (_, Some(gateway)) => Ok(gateway),
+            (_, None) => Err(STARTING),
         }
     }
 }

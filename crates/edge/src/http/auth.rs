@@ -74,7 +74,7 @@ fn token(headers: &HeaderMap) -> Result<TokenDigest, ApiError> {
 
 fn caller(parts: &mut Parts, app: &AppState) -> Result<Caller, ApiError> {
     let token = token(&parts.headers)?;
-    let registry = app.gateway()?.registry.load();
+    let registry = app.serving().map_err(ApiError::unavailable)?.registry.load();
     let caller =
         registry.authenticate(&token).map_err(|denied| app.denied(denied, peer(parts), &parts.headers))?;
     let author = Author { tenant: Arc::clone(&caller.tenant), sender: caller.sender.clone() };
@@ -93,7 +93,7 @@ fn peer(parts: &Parts) -> Option<Peer> {
 /// If the gateway is not ready, the token is missing or unknown, its rate limit is exceeded, the tenant has no such
 /// sender, or the token is for another one. Unknown tokens are counted for the address of `peer`.
 pub fn target(app: &AppState, peer: Peer, headers: &HeaderMap, sender: &str) -> Result<Target, ApiError> {
-    let gateway = app.gateway()?;
+    let gateway = app.serving().map_err(ApiError::unavailable)?;
     let token = token(headers)?;
     let registry = gateway.registry.load();
     let caller = registry.authenticate(&token).map_err(|denied| app.denied(denied, Some(peer), headers))?;

@@ -309,6 +309,7 @@ impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::UnknownToken => Self::invalid_token(),
+            Denied::Loading => Self::unavailable("the gateway is starting: retry in a moment"),
             Denied::TooManyGuesses(wait) => Self::too_many_guesses(wait),
             Denied::RateLimited(wait) => Self::rate_limited(wait),
         }

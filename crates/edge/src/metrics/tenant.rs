@@ -111,6 +111,12 @@ impl Counted {
 }
 
 impl TenantMetrics {
+    /// How many numbers were checked since the gateway started.
+    pub fn checks(&self) -> u64 {
+        let counters = self.checks.iter().flatten().chain(&self.checks_by_rules);
+        counters.filter_map(OnceLock::get).map(Counter::get).sum()
+    }
+
     pub(super) fn new(
         checks: &Family<CheckLabels, Counter>,
         check_seconds: &Histogram,

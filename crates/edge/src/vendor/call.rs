@@ -172,7 +172,7 @@ async fn take<S: Speaks>(
             return Ok((body::read(body, limit, memory).await?.into_bytes(), None));
         }
     };
-    let Ok(gateway) = app.open_gateway() else { return Ok(NOTHING) };
+    let Ok(gateway) = app.serving() else { return Ok(NOTHING) };
     let registry = gateway.registry.load_full();
     let Some(caller) = registry.caller(&token) else { return Ok(NOTHING) };
     let memory = app.verified(caller.owner());
@@ -253,6 +253,10 @@ impl Call {
         self.app.open_gateway().map_err(|_| Fault::Unavailable)
     }
 
+    fn serving(&self) -> Result<&Arc<Gateway>, Fault> {
+        self.app.serving().map_err(|_| Fault::Unavailable)
+    }
+
     /// Returns the owner of a token, with this request's address and dialect for the audit trail. Counts the request
     /// against the token's rate limit.
     ///
@@ -268,7 +272,7 @@ impl Call {
     /// # Errors
     /// Those of [`caller`](Self::caller).
     pub fn caller_with(&self, token: &TokenDigest) -> Result<Caller, Fault> {
-        let registry = self.gateway()?.registry.load();
+        let registry = self.serving()?.registry.load();
         let caller = registry.authenticate(token).map_err(|denied| {
             self.app.denied(denied, self.parts.extensions.get().copied(), &self.parts.headers)
         })?;
@@ -282,7 +286,7 @@ impl Call {
     /// [`Fault::SenderNotAllowed`] if the token is for another one; [`Fault::FeatureOff`] if the tenant may not use the
     /// dialect; [`Fault::SenderInactive`].
     pub fn target(&self, caller: &Caller, name: &SenderName) -> Result<Target, Fault> {
-        let registry = self.gateway()?.registry.load();
+        let registry = self.serving()?.registry.load();
         let (tenant, sender) = registry.sender(name).ok_or(Fault::SenderUnknown)?;
         if tenant.config.id != caller.tenant.config.id {
             return Err(Fault::SenderUnknown);

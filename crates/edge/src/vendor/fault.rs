@@ -113,6 +113,7 @@ impl From<Denied> for Fault {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::UnknownToken => Fault::WrongCredential,
+            Denied::Loading => Fault::Unavailable,
             Denied::TooManyGuesses(wait) => Fault::TooManyGuesses(wait),
             Denied::RateLimited(wait) => Fault::RateLimited(wait),
         }

@@ -1,6 +1,6 @@
 //! Acknowledged writes survive restarts.
 
-use portcullis_plugin_bundle::EXACT;
+use portcullis_plugin_bundle::{EVIL, EXACT};
 use serde_json::json;
 
 use super::support::{GLOBEX, Gateway, SERVER, TENANTS};
@@ -75,6 +75,47 @@ fn a_tenant_whose_plugin_is_lost_does_not_keep_the_others_from_being_served() {
     gateway.until("its file is back", |gateway| {
         gateway.post("/senders/support/check", number.clone()).ok()["source"] == "plugin"
     });
+}
+
+#[test]
+fn the_tenants_that_were_used_most_are_served_while_others_are_loaded() {
+    let stuck = |extra: &str| -> String {
+        let tenant =
+            |n| format!("[[tenants]]\nid = \"stuck-{n}\"\ntokens = [\"stuck-secret-{n}\"]\n{extra}\n");
+        (0..80).map(tenant).collect()
+    };
+    // In the order of the file, acme and globex are the last ones.
+    let config = format!("{SERVER}{}{TENANTS}", stuck(""));
+    let mut gateway = Gateway::with_plugin(&config, Some(("evil.wasm", EVIL.component)));
+    gateway.block("+46732001122");
+    assert_eq!(gateway.verdict("+46732001122"), "block");
+    gateway.stop();
+    let kept = std::fs::read_to_string(gateway.folder().join("portcullis.db.usage")).unwrap();
+    assert_eq!(kept, "1 acme\n");
+    // Each of them is waited for, for some seconds.
+    let config = format!(
+        "{SERVER}{}{TENANTS}",
+        stuck("plugin = \"evil\"\nplugin_options = { mode = \"spin-in-configure\" }")
+    );
+    std::fs::write(gateway.folder().join("portcullis.toml"), config).unwrap();
+    gateway.start_again();
+    let check = |gateway: &Gateway, token| {
+        let number = json!({ "number": "+46732001122", "direction": "outbound" });
+        gateway.api("POST", "/senders/support/check", token, Some(number))
+    };
+    gateway.until("acme is served", |gateway| check(gateway, "acme-secret").status != 503);
+    assert_eq!(check(&gateway, "acme-secret").ok()["verdict"], "block");
+    gateway.block("+46732001133");
+    assert_eq!(gateway.verdict("+46732001133"), "block");
+    // The others are not unknown, but not there yet.
+    assert_eq!(gateway.call("GET", "/readyz", "", None).status, 503);
+    let early = check(&gateway, GLOBEX);
+    early.error(503, "unavailable");
+    assert_eq!(early.header("retry-after"), "1");
+    check(&gateway, "nobody-s").error(503, "unavailable");
+    gateway.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+    assert_eq!(check(&gateway, GLOBEX).ok()["verdict"], "allow");
+    assert_eq!(check(&gateway, "nobody-s").status, 401);
 }
 
 #[test]
