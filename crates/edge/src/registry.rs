@@ -1,26 +1,30 @@
 //! The tenants that the gateway serves, by name, by token, and by the ids that vendors give to their senders.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use portcullis_admission::{Owner, RateLimit, RateLimited, Unfinished, Work};
 use portcullis_ledger::Actor;
 use portcullis_msisdn::Msisdn;
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
-use crate::settings::SenderConfig;
+use crate::settings::{FieldPath, SenderConfig, UniqueIds};
 use crate::tenant::Tenant;
 use crate::token::TokenDigest;
 
 /// The name of the native API in the audit trail.
 pub const NATIVE_INTERFACE: &str = "native";
 
-/// All tenants at one moment. Immutable: each change creates a new registry. Lookups cost one hash or tree lookup.
-#[derive(Default)]
+/// All tenants at one moment. Immutable: each change creates a new registry, which shares with the one before what has not changed.
+/// Lookups cost one hash or tree lookup; a change of one tenant, a few for each of its senders.
+#[derive(Clone, Default)]
 pub struct Registry {
-    tenants: BTreeMap<String, Arc<Tenant>>,
-    callers: HashMap<TokenDigest, Caller>,
-    /// By vendors' ids. Only accounts may be shared; the first sender has the entry then.
-    senders: HashMap<SenderName, (Arc<Tenant>, usize)>,
+    tenants: RedBlackTreeMapSync<String, Arc<Tenant>>,
+    callers: HashTrieMapSync<TokenDigest, Caller>,
+    /// By vendors' ids that belong to one sender: all but accounts.
+    senders: HashTrieMapSync<SenderName, (Arc<Tenant>, usize)>,
+    /// The first sender of each account in each tenant, by the account and the tenant's name.
+    accounts: RedBlackTreeMapSync<(String, String), usize>,
+    unique_ids: UniqueIds,
 }
 
 /// The id by which a vendor's client names a sender.
@@ -32,8 +36,6 @@ pub enum SenderName {
     BotId(String),
     /// The phone-number-id in Meta's API.
     PhoneNumberId(String),
-    /// The id of the WhatsApp business account. Several senders may share it.
-    Account(String),
 }
 
 /// The tenant or sender that a token belongs to. Cheap to clone; clones share the rate limit.
@@ -97,8 +99,7 @@ impl Caller {
 }
 
 impl Registry {
-    /// Creates a registry of these tenants. Their tokens and ids must not conflict, which
-    /// [`UniqueIds`](crate::settings::UniqueIds) checks.
+    /// Creates a registry of these tenants. Their tokens and ids must not conflict, which [`UniqueIds`] checks.
     pub fn new(tenants: impl IntoIterator<Item = Arc<Tenant>>) -> Self {
         Registry::default().again(tenants)
     }
@@ -107,29 +108,50 @@ impl Registry {
     pub fn again(&self, tenants: impl IntoIterator<Item = Arc<Tenant>>) -> Self {
         let mut registry = Registry::default();
         for tenant in tenants {
-            for token in &tenant.config.tokens {
-                registry.add_caller(token, &tenant, None, self);
-            }
-            for (index, sender) in tenant.config.senders.iter().enumerate() {
-                for token in &sender.tokens {
-                    registry.add_caller(token, &tenant, Some(sender), self);
-                }
-                let names = [
-                    sender.number.map(SenderName::Number),
-                    sender.bot_id.clone().map(SenderName::BotId),
-                    sender.phone_number_id.clone().map(SenderName::PhoneNumberId),
-                ];
-                for name in names.into_iter().flatten() {
-                    registry.senders.insert(name, (Arc::clone(&tenant), index));
-                }
-                if let Some(account) = sender.waba_id.clone() {
-                    let first = || (Arc::clone(&tenant), index);
-                    registry.senders.entry(SenderName::Account(account)).or_insert_with(first);
-                }
-            }
-            registry.tenants.insert(tenant.config.id.to_string(), tenant);
+            registry.add(tenant, self);
         }
         registry
+    }
+
+    /// Adds a tenant, of whose name there is none.
+    fn add(&mut self, tenant: Arc<Tenant>, before: &Registry) {
+        for token in &tenant.config.tokens {
+            self.add_caller(token, &tenant, None, before);
+        }
+        for (index, sender) in tenant.config.senders.iter().enumerate() {
+            for token in &sender.tokens {
+                self.add_caller(token, &tenant, Some(sender), before);
+            }
+            for name in names_of(sender) {
+                self.senders.insert_mut(name, (Arc::clone(&tenant), index));
+            }
+            if let Some(account) = &sender.waba_id {
+                let key = (account.clone(), tenant.config.id.to_string());
+                if !self.accounts.contains_key(&key) {
+                    self.accounts.insert_mut(key, index);
+                }
+            }
+        }
+        self.unique_ids.claim(&tenant.config, &FieldPath::default());
+        self.tenants.insert_mut(tenant.config.id.to_string(), tenant);
+    }
+
+    fn remove(&mut self, name: &str) {
+        let Some(tenant) = self.tenants.get(name).cloned() else { return };
+        let config = &tenant.config;
+        for token in config.tokens.iter().chain(config.senders.iter().flat_map(|sender| &sender.tokens)) {
+            self.callers.remove_mut(token);
+        }
+        for sender in &config.senders {
+            for name in names_of(sender) {
+                self.senders.remove_mut(&name);
+            }
+            if let Some(account) = &sender.waba_id {
+                self.accounts.remove_mut(&(account.clone(), name.to_owned()));
+            }
+        }
+        self.unique_ids.release(config);
+        self.tenants.remove_mut(name);
     }
 
     fn add_caller(
@@ -150,18 +172,32 @@ impl Registry {
             }
         });
         let sender = sender.map(|sender| sender.id.as_str().into());
-        self.callers.insert(*token, Caller { tenant: Arc::clone(tenant), actor, sender, limit });
+        self.callers.insert_mut(*token, Caller { tenant: Arc::clone(tenant), actor, sender, limit });
     }
 
     /// Creates a registry in which `tenant` is added, or replaces the tenant with the same name.
+    #[must_use]
     pub fn with(&self, tenant: Arc<Tenant>) -> Self {
-        let others: Vec<_> = self.others(tenant.config.id.as_str()).map(Arc::clone).collect();
-        self.again(others.into_iter().chain([tenant]))
+        let mut registry = self.without(tenant.config.id.as_str());
+        registry.add(tenant, self);
+        registry
     }
 
     /// Creates a registry without the tenant of this name.
+    #[must_use]
     pub fn without(&self, name: &str) -> Self {
-        self.again(self.others(name).map(Arc::clone))
+        let mut registry = self.clone();
+        registry.remove(name);
+        registry
+    }
+
+    /// What is unique to the tenants other than the one of this name.
+    pub fn unique_ids_of_others(&self, name: &str) -> UniqueIds {
+        let mut unique_ids = self.unique_ids.clone();
+        if let Some(tenant) = self.tenant(name) {
+            unique_ids.release(&tenant.config);
+        }
+        unique_ids
     }
 
     /// Returns the owner of the token that a request was sent with, and counts the request against the token's rate limit.
@@ -185,9 +221,12 @@ impl Registry {
         Some((tenant, tenant.config.senders.get(*index)?))
     }
 
-    /// Returns the first sender of a WhatsApp business account, and its tenant.
+    /// Returns the first sender of a WhatsApp business account, and its tenant: of several tenants, the first by name.
     pub fn sender_of_account(&self, account: &str) -> Option<(&Arc<Tenant>, &SenderConfig)> {
-        self.sender(&SenderName::Account(account.to_owned()))
+        let ((_, name), index) = self.accounts.range((account.to_owned(), String::new())..).next()?;
+        let tenant = self.tenant(name)?;
+        let sender = tenant.config.senders.get(*index)?;
+        (sender.waba_id.as_deref() == Some(account)).then_some((tenant, sender))
     }
 
     /// Returns the tenant of this name.
@@ -199,9 +238,14 @@ impl Registry {
     pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
         self.tenants.values()
     }
+}
 
-    /// All tenants except the one of this name.
-    pub fn others<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Arc<Tenant>> + 'a {
-        self.tenants.values().filter(move |tenant| tenant.config.id.as_str() != name)
-    }
+/// The names that are this sender's only.
+fn names_of(sender: &SenderConfig) -> impl Iterator<Item = SenderName> {
+    let names = [
+        sender.number.map(SenderName::Number),
+        sender.bot_id.clone().map(SenderName::BotId),
+        sender.phone_number_id.clone().map(SenderName::PhoneNumberId),
+    ];
+    names.into_iter().flatten()
 }

@@ -173,8 +173,9 @@ impl Gateway {
     /// What is unique to the tenants other than this one: to those that are served, and those that will be.
     fn unique_ids_of_others(&self, name: &str, registry: &Registry, under_way: &UnderWay) -> UniqueIds {
         let admin_tokens = [**self.admin_token.load(), under_way.admin_token()];
-        let mut unique_ids = UniqueIds::new(admin_tokens.into_iter().flatten());
-        for other in registry.others(name).map(|other| &other.config).chain(under_way.claims()) {
+        let mut unique_ids = registry.unique_ids_of_others(name);
+        unique_ids.claim_admin_tokens(admin_tokens.into_iter().flatten());
+        for other in under_way.claims() {
             unique_ids.claim(other, &FieldPath::default());
         }
         unique_ids
