@@ -6,14 +6,17 @@ use std::io::Write as _;
 use std::num::NonZeroU16;
 
 use clap::Args;
-use portcullis_api::{AnsweredBy, Channel, CheckRequest, Direction, Purpose, StoppedAnswer, Verdict};
+use portcullis_api::{
+    AnsweredBy, Channel, CheckRequest, Direction, Purpose, StopAnswer, StoppedAnswer, Verdict,
+};
+use serde::Serialize;
 
-use super::client::{Client, MOST_NUMBERS};
+use super::client::MOST_NUMBERS;
 use super::directions::direction_parser;
 use super::foreign_text::ForeignText;
 use super::numbers::{NumberOptions, explained};
 use super::output::{self, Results};
-use super::{Exit, TargetOptions};
+use super::{Exit, GatewayOptions, TargetOptions};
 
 /// Check whether numbers are blocked
 ///
@@ -57,7 +60,8 @@ pub(super) struct Options {
     quiet: bool,
 }
 
-pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
+pub(super) fn run(gateway: &GatewayOptions, options: Options) -> anyhow::Result<Exit> {
+    let client = gateway.client()?;
     let target = options.target.target();
     let mut numbers = options.numbers.read();
     let mut results = Results::open();
@@ -87,6 +91,11 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
         }
         if !options.quiet {
             for text in texts {
+                if gateway.json {
+                    let line = Line::of(text, stopped.get(text).copied(), blocked.contains(text));
+                    writeln!(results, "{}", serde_json::to_string(&line)?)?;
+                    continue;
+                }
                 match stopped.get(text) {
                     Some(stopped) => writeln!(results, "{text}\t{}", by_rule(stopped))?,
                     None if blocked.contains(text) => writeln!(results, "{text}\tblock")?,
@@ -104,6 +113,28 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
         }
     }
     Ok(exit)
+}
+
+/// A line of `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// As given.
+    number: &'a str,
+    verdict: Verdict,
+    /// Which rule stops the message, and why, if one does.
+    #[serde(flatten)]
+    stop: Option<&'a StopAnswer>,
+}
+
+impl<'a> Line<'a> {
+    fn of(number: &'a str, stopped: Option<&'a StoppedAnswer<'_>>, is_blocked: bool) -> Self {
+        let verdict = match (stopped, is_blocked) {
+            (Some(stopped), _) => stopped.verdict,
+            (None, true) => Verdict::Block,
+            (None, false) => Verdict::Allow,
+        };
+        Line { number, verdict, stop: stopped.map(|stopped| &stopped.stop) }
+    }
 }
 
 fn by_rule(StoppedAnswer { verdict, stop, .. }: &StoppedAnswer<'_>) -> String {

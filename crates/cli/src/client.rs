@@ -10,12 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_api::{
     BlockRequest, CheckManyAnswer, CheckRequest, EntryAnswer, ErrorBody, ErrorCode, ErrorObject,
-    ExchangeRequest, FleetAnswer, MetersAnswer, NumberText, PageAnswer, PluginPutAnswer, PluginRemovedAnswer,
-    PluginStatus, PluginsAnswer, RecordingAnswer, RuleExchangeRequest, SIGNATURE_HEADER, TrailAnswer,
-    UnblockRequest, WriteAnswer,
+    ExchangeRequest, FleetAnswer, HealthAnswer, MetersAnswer, NumberText, PageAnswer, PluginPutAnswer,
+    PluginRemovedAnswer, PluginStatus, PluginsAnswer, RecordingAnswer, RemovedAnswer, RuleExchangeRequest,
+    SIGNATURE_HEADER, TenantAnswer, TenantsAnswer, TrailAnswer, UnblockRequest, WriteAnswer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use ureq::http::uri::{Authority, Scheme};
 use ureq::http::{HeaderValue, Response, StatusCode, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -32,6 +33,9 @@ const ANSWER: Duration = Duration::from_secs(120);
 /// The longest response that is read, in bytes. A page of [`PAGE`] entries with the longest reasons
 /// takes about a fifth of it.
 const LONGEST_ANSWER: u64 = 32 << 20;
+
+/// Where tenants are.
+const TENANTS: &str = "/portcullis/v1/admin/tenants";
 
 /// The most numbers that the gateway accepts in one request.
 pub(super) const MOST_NUMBERS: usize = 10_000;
@@ -129,22 +133,7 @@ impl Client {
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Error::TokenCharacters)?;
         authorization.set_sensitive(true);
-        let agent = Agent::config_builder()
-            // Error responses have a body that explains the error.
-            .http_status_as_error(false)
-            // A POST that is redirected would become a GET.
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(ANSWER))
-            .timeout_recv_body(Some(ANSWER))
-            .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
-            // Internal gateways often have certificates of a company's own CA.
-            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
-            // A proxy named in the environment can't reach this machine's loopback interface, and must
-            // not see the token.
-            .proxy(if base.here { None } else { Proxy::try_from_env() })
-            .build()
-            .new_agent();
+        let agent = agent(&base);
         Ok(Client { agent, base, authorization, token_from: "--token, PORTCULLIS_TOKEN" })
     }
 
@@ -231,9 +220,7 @@ impl Client {
 
     /// Returns the status of a tenant's plugin. Requires the administrator's token.
     pub(super) fn plugin_status(&self, tenant: &str) -> Result<PluginStatus, Error> {
-        let request = self.agent.get(self.plugin_url(tenant, ""));
-        let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
-        self.read(answer.map_err(|error| self.failed(error))?)
+        self.call(self.agent.get(self.plugin_url(tenant, "")))
     }
 
     /// Exchanges a rule of a tenant. Requires the administrator's token.
@@ -261,23 +248,81 @@ impl Client {
     /// Returns what a tenant's rules count. Requires the administrator's token.
     pub(super) fn meters(&self, tenant: &str, most: usize) -> Result<MetersAnswer, Error> {
         let url = format!("{}/portcullis/v1/admin/tenants/{}/meters?most={most}", self.base, segment(tenant));
-        let answer = self.agent.get(url).header(header::AUTHORIZATION, self.authorization.clone()).call();
-        self.read(answer.map_err(|error| self.failed(error))?)
+        self.call(self.agent.get(url))
     }
 
     /// Returns messages that a tenant's rules were asked about, from a place on. Requires the administrator's token.
     pub(super) fn recording(&self, tenant: &str, from: Option<u64>) -> Result<RecordingAnswer, Error> {
         let from = from.map(|from| format!("?from={from}")).unwrap_or_default();
         let url = format!("{}/portcullis/v1/admin/tenants/{}/messages{from}", self.base, segment(tenant));
-        let answer = self.agent.get(url).header(header::AUTHORIZATION, self.authorization.clone()).call();
-        self.read(answer.map_err(|error| self.failed(error))?)
+        self.call(self.agent.get(url))
     }
 
     /// Returns the gateways that share the ledger. Requires the administrator's token.
     pub(super) fn fleet(&self) -> Result<FleetAnswer, Error> {
-        let request = self.agent.get(format!("{}/portcullis/v1/admin/fleet", self.base));
-        let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
-        self.read(answer.map_err(|error| self.failed(error))?)
+        self.call(self.agent.get(format!("{}/portcullis/v1/admin/fleet", self.base)))
+    }
+
+    /// Lists all tenants. Requires the administrator's token, like everything about tenants.
+    pub(super) fn tenants(&self) -> Result<TenantsAnswer, Error> {
+        self.call(self.agent.get(format!("{}{TENANTS}", self.base)))
+    }
+
+    pub(super) fn tenant(&self, tenant: &str) -> Result<TenantAnswer, Error> {
+        self.call(self.agent.get(self.tenant_url(tenant, "")))
+    }
+
+    pub(super) fn put_tenant(
+        &self,
+        tenant: &str,
+        settings: &Map<String, Value>,
+    ) -> Result<TenantAnswer, Error> {
+        self.send(self.agent.put(self.tenant_url(tenant, "")), settings)
+    }
+
+    /// Changes the settings that the object names, as RFC 7396 says.
+    pub(super) fn patch_tenant(
+        &self,
+        tenant: &str,
+        settings: &Map<String, Value>,
+    ) -> Result<TenantAnswer, Error> {
+        self.send(self.agent.patch(self.tenant_url(tenant, "")), settings)
+    }
+
+    /// Deletes a tenant, if the confirmation is its name.
+    pub(super) fn forget_tenant(&self, tenant: &str, confirmation: &str) -> Result<RemovedAnswer, Error> {
+        self.call(self.agent.delete(self.tenant_url(tenant, "")).query("confirm", confirmation))
+    }
+
+    pub(super) fn put_sender(
+        &self,
+        tenant: &str,
+        sender: &str,
+        settings: &Map<String, Value>,
+    ) -> Result<TenantAnswer, Error> {
+        self.send(self.agent.put(self.sender_url(tenant, sender)), settings)
+    }
+
+    /// Changes the settings that the object names, as RFC 7396 says.
+    pub(super) fn patch_sender(
+        &self,
+        tenant: &str,
+        sender: &str,
+        settings: &Map<String, Value>,
+    ) -> Result<TenantAnswer, Error> {
+        self.send(self.agent.patch(self.sender_url(tenant, sender)), settings)
+    }
+
+    pub(super) fn remove_sender(&self, tenant: &str, sender: &str) -> Result<RemovedAnswer, Error> {
+        self.call(self.agent.delete(self.sender_url(tenant, sender)))
+    }
+
+    fn tenant_url(&self, tenant: &str, rest: &str) -> String {
+        format!("{}{TENANTS}/{}{rest}", self.base, segment(tenant))
+    }
+
+    fn sender_url(&self, tenant: &str, sender: &str) -> String {
+        self.tenant_url(tenant, &format!("/senders/{}", segment(sender)))
     }
 
     /// Replaces a tenant's plugin or starts a shadow run, and returns the new status. Requires the
@@ -299,9 +344,7 @@ impl Client {
 
     /// Lists all plugins. Requires the administrator's token.
     pub(super) fn plugins(&self) -> Result<PluginsAnswer, Error> {
-        let request = self.agent.get(format!("{}/portcullis/v1/admin/plugins", self.base));
-        let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
-        self.read(answer.map_err(|error| self.failed(error))?)
+        self.call(self.agent.get(format!("{}/portcullis/v1/admin/plugins", self.base)))
     }
 
     /// Uploads a component. Requires the administrator's token.
@@ -328,8 +371,7 @@ impl Client {
     ) -> Result<PluginRemovedAnswer, Error> {
         let (name, version) = (segment(name), segment(version));
         let url = format!("{}/portcullis/v1/admin/plugins/{name}/versions/{version}", self.base);
-        let answer = self.agent.delete(url).header(header::AUTHORIZATION, self.authorization.clone()).call();
-        self.read(answer.map_err(|error| self.failed(error))?)
+        self.call(self.agent.delete(url))
     }
 
     fn plugin_url(&self, tenant: &str, what: &str) -> String {
@@ -338,6 +380,14 @@ impl Client {
 
     fn url(&self, target: &Target, what: &str) -> String {
         format!("{}{}", self.base, target.path(what))
+    }
+
+    fn call<T: DeserializeOwned>(
+        &self,
+        request: ureq::RequestBuilder<ureq::typestate::WithoutBody>,
+    ) -> Result<T, Error> {
+        let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).call();
+        self.read(answer.map_err(|error| self.failed(error))?)
     }
 
     fn send<T: DeserializeOwned>(
@@ -355,12 +405,7 @@ impl Client {
 
     fn read<T: DeserializeOwned>(&self, answer: Response<Body>) -> Result<T, Error> {
         let (head, body) = answer.into_parts();
-        let mut bytes = Vec::new();
-        body.into_with_config()
-            .limit(LONGEST_ANSWER)
-            .reader()
-            .read_to_end(&mut bytes)
-            .map_err(|error| self.failed(ureq::Error::from(error)))?;
+        let bytes = whole(body).map_err(|error| self.failed(error))?;
         if head.status.is_success() {
             // The JSON error is dropped: it may quote the response, which contains numbers.
             return serde_json::from_slice(&bytes)
@@ -375,29 +420,66 @@ impl Client {
     }
 
     fn failed(&self, error: ureq::Error) -> Error {
-        use std::io::ErrorKind;
-        let url = self.base.clone();
-        let lost = match &error {
-            ureq::Error::Protocol(_) | ureq::Error::BodyStalled => true,
-            ureq::Error::Timeout(timeout) => !matches!(timeout, Timeout::Connect | Timeout::Resolve),
-            // All other errors happen before the connection is established, such as during name
-            // resolution or the TLS handshake.
-            ureq::Error::Io(error) => matches!(
-                error.kind(),
-                ErrorKind::BrokenPipe
-                    | ErrorKind::ConnectionAborted
-                    | ErrorKind::ConnectionReset
-                    | ErrorKind::TimedOut
-                    | ErrorKind::UnexpectedEof
-            ),
-            _ => false,
-        };
-        let cause = match error {
-            ureq::Error::Io(error) => error.to_string(),
-            error => error.to_string(),
-        };
-        if lost { Error::Lost { url, cause } } else { Error::Unreachable { url, cause } }
+        failed(&self.base, error)
     }
+}
+
+fn agent(base: &BaseUrl) -> Agent {
+    Agent::config_builder()
+        // Error responses have a body that explains the error.
+        .http_status_as_error(false)
+        // A POST that is redirected would become a GET.
+        .max_redirects(0)
+        .timeout_connect(Some(CONNECT))
+        .timeout_recv_response(Some(ANSWER))
+        .timeout_recv_body(Some(ANSWER))
+        .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
+        // Internal gateways often have certificates of a company's own CA.
+        .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+        // A proxy named in the environment can't reach this machine's loopback interface, and must
+        // not see the token.
+        .proxy(if base.here { None } else { Proxy::try_from_env() })
+        .build()
+        .new_agent()
+}
+
+fn whole(body: Body) -> Result<Vec<u8>, ureq::Error> {
+    let mut bytes = Vec::new();
+    body.into_with_config().limit(LONGEST_ANSWER).reader().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What the gateway says of its state. Needs no token. A gateway that is not ready answers as well.
+pub(super) fn health_of(base: &BaseUrl) -> Result<HealthAnswer, Error> {
+    let answer = agent(base).get(format!("{base}/readyz")).call().map_err(|error| failed(base, error))?;
+    let (head, body) = answer.into_parts();
+    let bytes = whole(body).map_err(|error| failed(base, error))?;
+    serde_json::from_slice(&bytes).map_err(|_| Error::NotOurs { url: base.clone(), status: head.status })
+}
+
+fn failed(base: &BaseUrl, error: ureq::Error) -> Error {
+    use std::io::ErrorKind;
+    let url = base.clone();
+    let lost = match &error {
+        ureq::Error::Protocol(_) | ureq::Error::BodyStalled => true,
+        ureq::Error::Timeout(timeout) => !matches!(timeout, Timeout::Connect | Timeout::Resolve),
+        // All other errors happen before the connection is established, such as during name
+        // resolution or the TLS handshake.
+        ureq::Error::Io(error) => matches!(
+            error.kind(),
+            ErrorKind::BrokenPipe
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::ConnectionReset
+                | ErrorKind::TimedOut
+                | ErrorKind::UnexpectedEof
+        ),
+        _ => false,
+    };
+    let cause = match error {
+        ureq::Error::Io(error) => error.to_string(),
+        error => error.to_string(),
+    };
+    if lost { Error::Lost { url, cause } } else { Error::Unreachable { url, cause } }
 }
 
 /// Why a request failed.

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use super::client::{Client, Target};
 use super::entries::{Entry, EntryWriter, Form, Status};
 use super::output::{self, Results};
-use super::{Exit, TargetOptions};
+use super::{Exit, GatewayOptions, TargetOptions};
 
 /// Export a list to a file that `import` can read
 ///
@@ -81,11 +81,13 @@ impl From<Format> for Form {
     }
 }
 
-pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
+pub(super) fn run(gateway: &GatewayOptions, options: Options) -> anyhow::Result<Exit> {
+    let client = &gateway.client()?;
     let target = options.target.target();
     let path = options.output.filter(|path| path != Path::new("-"));
     let format = match (options.format, &path) {
         (Some(format), _) => format,
+        (None, _) if gateway.json => Format::Ndjson,
         (None, None) => Format::Csv,
         (None, Some(path)) => Format::of_extension(path).with_context(|| {
             format!(

@@ -6,21 +6,15 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use portcullis_api::{DifferenceAnswer, FleetAnswer, LeaseAnswer, NodeAnswer};
 
-use super::client::Client;
 use super::foreign_text::ForeignText;
-use super::output::Results;
-use super::{Exit, client};
+use super::output::{self, Results};
+use super::{Exit, GatewayOptions};
 
 /// Show the gateways that share a ledger
 ///
 /// Requires the administrator's token (--admin-token).
 #[derive(Args)]
 pub(super) struct Options {
-    /// The administrator's token
-    ///
-    /// Prefer the environment variable: other users of the machine can see a process's arguments.
-    #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_ADMIN_TOKEN", hide_env_values = true)]
-    admin_token: Option<client::Token>,
     #[command(subcommand)]
     command: Command,
 }
@@ -28,27 +22,16 @@ pub(super) struct Options {
 #[derive(Subcommand)]
 enum Command {
     /// Show the gateways, who does what for all, and where the configuration files differ
-    Status {
-        /// Print the full status as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Status,
 }
 
-pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exit> {
-    let Options { admin_token, command: Command::Status { json } } = options;
-    let fleet = Client::of_administrator(base, admin_token.as_ref())?.fleet()?;
-    let mut results = Results::open();
-    if json {
-        writeln!(results, "{}", serde_json::to_string_pretty(&fleet)?)?;
-    } else {
-        show(&mut results, fleet)?;
-    }
-    results.flush()?;
-    Ok(Exit::Good)
+pub(super) fn run(gateway: &GatewayOptions, options: Options) -> anyhow::Result<Exit> {
+    let Options { command: Command::Status } = options;
+    let fleet = gateway.administrator()?.fleet()?;
+    output::print(gateway.json, &fleet, |results| show(results, &fleet))
 }
 
-fn show(results: &mut Results, fleet: FleetAnswer) -> std::io::Result<()> {
+fn show(results: &mut Results, fleet: &FleetAnswer) -> std::io::Result<()> {
     let FleetAnswer { shared, nodes, leases, differences } = fleet;
     if !shared {
         return writeln!(results, "this gateway shares its ledger with nobody");
@@ -65,23 +48,23 @@ fn show(results: &mut Results, fleet: FleetAnswer) -> std::io::Result<()> {
         nodes.iter().filter(|node| node.live).map(|node| node.node.clone()).collect();
     live_names.sort_unstable();
     for NodeAnswer { node, answering, live, program, started, silent_ms, staleness_ms } in nodes {
-        let node = ForeignText(&node).to_string();
+        let node = ForeignText(node).to_string();
         let state = match (answering, live) {
             (true, _) => "this gateway".to_owned(),
             (false, true) => "live".to_owned(),
             (false, false) => {
-                let silent = Duration::from_millis(silent_ms).as_secs();
+                let silent = Duration::from_millis(*silent_ms).as_secs();
                 match is_unknown {
                     true => format!("not heard of for {silent} s"),
                     false => format!("GONE for {silent} s"),
                 }
             }
         };
-        let program = match &program {
+        let program = match program {
             Some(program) => format!("version {}", ForeignText(program)),
             None => "starting".to_owned(),
         };
-        let started = ForeignText(&started);
+        let started = ForeignText(started);
         writeln!(
             results,
             "{node}: {state}, {program}, started {started}, knew everything {staleness_ms} ms ago"
@@ -93,11 +76,11 @@ fn show(results: &mut Results, fleet: FleetAnswer) -> std::io::Result<()> {
         }
     }
     for LeaseAnswer { lease, node } in leases {
-        writeln!(results, "lease {}: {}", ForeignText(&lease), ForeignText(&node))?;
+        writeln!(results, "lease {}: {}", ForeignText(lease), ForeignText(node))?;
     }
     for DifferenceAnswer { setting, nodes } in differences {
         let nodes: Vec<String> = nodes.iter().map(|node| ForeignText(node).to_string()).collect();
-        writeln!(results, "DIFFERS: {} at {}", ForeignText(&setting), nodes.join(", "))?;
+        writeln!(results, "DIFFERS: {} at {}", ForeignText(setting), nodes.join(", "))?;
     }
     Ok(())
 }

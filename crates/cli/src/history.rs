@@ -5,10 +5,9 @@ use std::io::Write as _;
 use clap::{Args, ValueEnum};
 use portcullis_api::{Actor, RecordAnswer};
 
-use super::client::Client;
 use super::foreign_text::ForeignText;
 use super::output::Results;
-use super::{Exit, TargetOptions};
+use super::{Exit, GatewayOptions, TargetOptions};
 
 /// Print who changed what, when and why
 ///
@@ -30,9 +29,9 @@ pub(super) struct Options {
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: usize,
 
-    /// Output format
-    #[arg(long, short, default_value = "plain")]
-    format: Format,
+    /// Output format [default: plain, or ndjson with --json]
+    #[arg(long, short)]
+    format: Option<Format>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,14 +45,16 @@ enum Format {
 /// Changes per request, the most that the gateway returns.
 const PART: usize = 1000;
 
-pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
+pub(super) fn run(gateway: &GatewayOptions, options: Options) -> anyhow::Result<Exit> {
+    let client = gateway.client()?;
+    let format = options.format.unwrap_or(if gateway.json { Format::Ndjson } else { Format::Plain });
     let target = options.target.target();
     let mut results = Results::open();
     let (mut left, mut before) = (options.limit, None);
     while left > 0 {
         let part = client.history(&target, options.number.as_deref(), before, left.min(PART))?;
         for record in part.records.iter().take(left) {
-            match options.format {
+            match format {
                 Format::Plain => writeln!(results, "{}", line(record))?,
                 Format::Ndjson => writeln!(results, "{}", serde_json::to_string(record)?)?,
             }

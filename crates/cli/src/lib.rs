@@ -18,8 +18,12 @@ mod migrate;
 mod numbers;
 mod output;
 mod plugin;
+mod sender;
 mod serve;
+mod settings_input;
 mod source;
+mod status;
+mod tenant;
 mod time;
 mod token;
 mod verify;
@@ -47,8 +51,8 @@ pub use verify::{Options as VerifyOptions, Report};
 enum Exit {
     /// The command succeeded.
     Good,
-    /// The command finished, but `check` found a blocked number, `import` refused a row, `verify` found damage, or `plugin verify` found
-    /// something wrong.
+    /// The command finished, but `check` found a blocked number, `import` refused a row, `verify` found damage, `plugin verify` found
+    /// something wrong, or `status` a gateway that is not ready or degraded.
     NotAll,
     /// The command failed.
     Failed,
@@ -66,9 +70,9 @@ impl From<Exit> for ExitCode {
 
 const EXIT_CODES: &str = "\
 Exit codes follow grep:
-  0  success; for `check`, every number is allowed
-  1  `check` found a blocked number, `import` refused a row, `verify` found damage, or `plugin verify`
-     found something wrong
+  0  success; for `check`, every number is allowed; for `status`, the gateway is ready
+  1  `check` found a blocked number, `import` refused a row, `verify` found damage, `plugin verify`
+     found something wrong, or `status` a gateway that is not ready or degraded
   2  failure; a message on standard error says why and what to do
 
 Results go to standard output, everything else to standard error.";
@@ -78,8 +82,8 @@ Results go to standard output, everything else to standard error.";
 /// `portcullis serve` runs the gateway, and `portcullis verify` and `portcullis migrate` check its files
 /// and move its ledger while it does not run. `portcullis plugin new` and `plugin verify` are for authors of
 /// plugins.
-/// All other commands except `token` talk to a running gateway at --url, authenticated by --token
-/// (`plugin`, `meters` and `fleet`: by --admin-token).
+/// All other commands except `token new` talk to a running gateway at --url, authenticated by --token, or
+/// by --admin-token if they are the administrator's.
 #[derive(Parser)]
 #[command(name = "portcullis", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct CommandLine {
@@ -92,6 +96,7 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Options),
+    Status(status::Options),
     Check(check::Options),
     Block(write::BlockOptions),
     Unblock(write::UnblockOptions),
@@ -99,15 +104,17 @@ enum Command {
     History(history::Options),
     Import(import::Options),
     Export(export::Options),
+    Tenant(tenant::Options),
+    Sender(sender::Options),
+    Token(token::Options),
     Plugin(plugin::Options),
     Meters(meters::Options),
     Fleet(fleet::Options),
-    Token(token::Options),
     Verify(verify::Options),
     Migrate(migrate::Options),
 }
 
-/// The gateway to talk to, and the token to send.
+/// The gateway to talk to, the token to send, and the form of results.
 #[derive(Args)]
 #[command(next_help_heading = "Gateway")]
 struct GatewayOptions {
@@ -128,6 +135,28 @@ struct GatewayOptions {
     /// Prefer the environment variable: other users of the machine can see a process's arguments.
     #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_TOKEN", hide_env_values = true)]
     token: Option<Token>,
+
+    /// Token of the administrator, for `status`, `tenant`, `sender`, `plugin`, `meters` and `fleet`
+    ///
+    /// Prefer the environment variable, as for --token.
+    #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_ADMIN_TOKEN", hide_env_values = true)]
+    admin_token: Option<Token>,
+
+    /// Print results as JSON: one object, or one object per line where there may be many
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+impl GatewayOptions {
+    /// A client that sends a tenant's or sender's token.
+    fn client(&self) -> Result<Client, client::Error> {
+        Client::new(self.url.clone(), self.token.as_ref())
+    }
+
+    /// A client that sends the administrator's token.
+    fn administrator(&self) -> Result<Client, client::Error> {
+        Client::of_administrator(self.url.clone(), self.admin_token.as_ref())
+    }
 }
 
 /// The list that a command is about.
@@ -180,24 +209,30 @@ fn run(
     migrate: impl FnOnce(&MigrateOptions, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Moved>,
     examine: impl FnOnce(&PluginFileCommand) -> anyhow::Result<PluginFileReport>,
 ) -> anyhow::Result<Exit> {
-    let client = || Client::new(gateway.url.clone(), gateway.token.as_ref());
+    let json = gateway.json;
     match command {
         Command::Serve(options) => serve(&options).map(|()| Exit::Good),
-        Command::Check(options) => check::run(&client()?, options),
-        Command::Block(options) => write::block(&client()?, options),
-        Command::Unblock(options) => write::unblock(&client()?, options),
-        Command::List(options) => list::run(&client()?, options),
-        Command::History(options) => history::run(&client()?, options),
-        Command::Import(options) => import::run(&client()?, options),
-        Command::Export(options) => export::run(&client()?, options),
-        Command::Plugin(options) => plugin::run(gateway.url.clone(), options, examine),
-        Command::Meters(options) => meters::run(gateway.url.clone(), options),
-        Command::Fleet(options) => fleet::run(gateway.url.clone(), options),
-        Command::Token(options) => token::run(&options),
-        Command::Verify(options) => verify::print(&verify(&options)?),
+        Command::Status(options) => status::run(&gateway, &options),
+        Command::Check(options) => check::run(&gateway, options),
+        Command::Block(options) => write::block(&gateway, options),
+        Command::Unblock(options) => write::unblock(&gateway, options),
+        Command::List(options) => list::run(&gateway, options),
+        Command::History(options) => history::run(&gateway, options),
+        Command::Import(options) => import::run(&gateway, options),
+        Command::Export(options) => export::run(&gateway, options),
+        Command::Tenant(options) => tenant::run(&gateway, options),
+        Command::Sender(options) => sender::run(&gateway, options),
+        Command::Token(options) => token::run(&gateway, &options),
+        Command::Plugin(options) => plugin::run(&gateway, options, examine),
+        Command::Meters(options) => meters::run(&gateway, &options),
+        Command::Fleet(options) => fleet::run(&gateway, options),
+        Command::Verify(options) => verify::print(&verify(&options)?, json),
         Command::Migrate(options) => {
             let mut progress = migrate::Progress::new();
-            migrate::print(&migrate(&options, &mut |doing, rows, total| progress.say(doing, rows, total))?)
+            migrate::print(
+                &migrate(&options, &mut |doing, rows, total| progress.say(doing, rows, total))?,
+                json,
+            )
         }
     }
 }

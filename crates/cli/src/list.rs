@@ -2,10 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use super::client::Client;
 use super::entries::{Entry, EntryWriter, Form, Status};
 use super::output::Results;
-use super::{Exit, TargetOptions};
+use super::{Exit, GatewayOptions, TargetOptions};
 
 /// List blocked numbers
 ///
@@ -26,9 +25,9 @@ pub(super) struct Options {
     #[arg(long, default_value = "active")]
     status: Status,
 
-    /// Output format
-    #[arg(long, short, default_value = "plain")]
-    format: Format,
+    /// Output format [default: plain, or json with --json]
+    #[arg(long, short)]
+    format: Option<Format>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,11 +50,13 @@ impl From<Format> for Form {
     }
 }
 
-pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
+pub(super) fn run(gateway: &GatewayOptions, options: Options) -> anyhow::Result<Exit> {
+    let client = gateway.client()?;
+    let format = options.format.unwrap_or(if gateway.json { Format::Json } else { Format::Plain });
     let target = options.target.target();
-    let mut writer = EntryWriter::new(options.format.into(), Results::open());
+    let mut writer = EntryWriter::new(format.into(), Results::open());
     // An active entry may have lifted holds, and an inactive one a marketing hold in force.
-    let by_hold = options.format == Format::Csv;
+    let by_hold = format == Format::Csv;
     let status = if by_hold { Status::All } else { options.status };
     for page in client.pages(&target, status) {
         let mut page: Vec<Entry> = page?.into_iter().map(Entry::from).collect();

@@ -5,10 +5,9 @@ use std::io::Write as _;
 use clap::{Args, ValueEnum};
 use portcullis_api::{CountAnswer, MeterAnswer, MetersAnswer};
 
-use super::Exit;
-use super::client::{self, Client};
 use super::foreign_text::ForeignText;
-use super::output::Results;
+use super::output::{self, Results};
+use super::{Exit, GatewayOptions};
 
 /// Show what a tenant's rules count
 ///
@@ -16,39 +15,23 @@ use super::output::Results;
 /// numbers are masked. Requires the administrator's token (--admin-token).
 #[derive(Args)]
 pub(super) struct Options {
-    /// The administrator's token
-    ///
-    /// Prefer the environment variable: other users of the machine can see a process's arguments.
-    #[arg(long, value_name = "TOKEN", env = "PORTCULLIS_ADMIN_TOKEN", hide_env_values = true)]
-    admin_token: Option<client::Token>,
     /// Id of the tenant
     #[arg(long, short, value_name = "ID")]
     tenant: String,
     /// How many counts of each meter to show
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     most: usize,
-    /// Print all of it as JSON
-    #[arg(long)]
-    json: bool,
 }
 
-pub(super) fn run(base: client::BaseUrl, options: Options) -> anyhow::Result<Exit> {
-    let client = Client::of_administrator(base, options.admin_token.as_ref())?;
-    let meters = client.meters(&options.tenant, options.most)?;
-    let mut results = Results::open();
-    if options.json {
-        writeln!(results, "{}", serde_json::to_string_pretty(&meters)?)?;
-    } else {
-        show(&mut results, meters)?;
-    }
-    results.flush()?;
-    Ok(Exit::Good)
+pub(super) fn run(gateway: &GatewayOptions, options: &Options) -> anyhow::Result<Exit> {
+    let meters = gateway.administrator()?.meters(&options.tenant, options.most)?;
+    output::print(gateway.json, &meters, |results| show(results, &meters))
 }
 
-fn show(results: &mut Results, meters: MetersAnswer) -> std::io::Result<()> {
+fn show(results: &mut Results, meters: &MetersAnswer) -> std::io::Result<()> {
     let MetersAnswer { memory_bytes, memory_limit_bytes, counters, uncounted, unmerged, meters, .. } = meters;
     writeln!(results, "{counters} counters in {memory_bytes} of {memory_limit_bytes} bytes")?;
-    if uncounted > 0 || unmerged > 0 {
+    if *uncounted > 0 || *unmerged > 0 {
         writeln!(
             results,
             "no room: {uncounted} messages were not counted, and {unmerged} counts of other gateways are missing: raise the tenant's meter_memory_bytes"
@@ -74,13 +57,13 @@ fn show(results: &mut Results, meters: MetersAnswer) -> std::io::Result<()> {
             "{}: {} {} by {}{digits}, {window_seconds} s{}{}",
             ForeignText(&rules.join(", ")),
             directions.join(" and "),
-            ForeignText(&unit),
-            ForeignText(&scope),
-            only("channel", &channels),
-            only("purpose", &purposes),
+            ForeignText(unit),
+            ForeignText(scope),
+            only("channel", channels),
+            only("purpose", purposes),
         )?;
         for CountAnswer { of, count } in highest {
-            writeln!(results, "  {}\t{count}", ForeignText(&of))?;
+            writeln!(results, "  {}\t{count}", ForeignText(of))?;
         }
     }
     Ok(())

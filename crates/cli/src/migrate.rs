@@ -1,6 +1,6 @@
 //! `portcullis migrate`.
 
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -65,6 +65,7 @@ pub struct Options {
 }
 
 /// What was done.
+#[derive(serde::Serialize)]
 pub struct Moved {
     /// A line for each list, if they are to be printed.
     pub lists: Vec<String>,
@@ -76,11 +77,13 @@ pub struct Moved {
 pub(super) struct Progress {
     doing: String,
     said: Instant,
+    /// Whether somebody looks at it.
+    for_people: bool,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Progress { doing: String::new(), said: Instant::now() }
+        Progress { doing: String::new(), said: Instant::now(), for_people: io::stderr().is_terminal() }
     }
 
     /// `rows` of `total` were done what `doing` says.
@@ -88,7 +91,7 @@ impl Progress {
         if self.doing != doing {
             output::note(doing);
             doing.clone_into(&mut self.doing);
-        } else if self.said.elapsed() >= EVERY {
+        } else if self.for_people && self.said.elapsed() >= EVERY {
             let percent = rows.saturating_mul(100).checked_div(total).unwrap_or(100);
             output::note(format_args!("{doing}: {rows} of {total} rows ({percent} %)"));
         } else {
@@ -98,12 +101,12 @@ impl Progress {
     }
 }
 
-pub(super) fn print(moved: &Moved) -> anyhow::Result<Exit> {
-    let mut results = output::Results::open();
-    for line in &moved.lists {
-        writeln!(results, "{line}")?;
+pub(super) fn print(moved: &Moved, json: bool) -> anyhow::Result<Exit> {
+    output::print(json, moved, |results| {
+        moved.lists.iter().try_for_each(|line| writeln!(results, "{line}"))
+    })?;
+    if !json {
+        output::note(&moved.summary);
     }
-    results.flush()?;
-    output::note(&moved.summary);
     Ok(Exit::Good)
 }

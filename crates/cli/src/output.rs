@@ -3,6 +3,9 @@
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 
+use serde::Serialize;
+
+use super::Exit;
 use super::foreign_text::page;
 
 /// Buffered standard output, for results only.
@@ -35,6 +38,21 @@ impl Write for Results {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush().map_err(marked)
     }
+}
+
+/// Prints an answer: as JSON, or for people as `show` does it.
+pub(super) fn print(
+    as_json: bool,
+    answer: &impl Serialize,
+    show: impl FnOnce(&mut Results) -> io::Result<()>,
+) -> anyhow::Result<Exit> {
+    let mut results = Results::open();
+    match as_json {
+        true => writeln!(results, "{}", serde_json::to_string_pretty(answer)?)?,
+        false => show(&mut results)?,
+    }
+    results.flush()?;
+    Ok(Exit::Good)
 }
 
 /// Marks an error as one of standard output, as opposed to a file or the connection to the gateway.

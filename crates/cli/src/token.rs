@@ -5,10 +5,11 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::Exit;
-use super::output::Results;
+use super::output;
+use super::{Exit, GatewayOptions};
 
 /// Create tokens
 #[derive(Args)]
@@ -30,15 +31,19 @@ enum Command {
 /// Random bytes in a token: 256 bits, too many to guess or to recover from the digest.
 const RANDOM: usize = 32;
 
-pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
+#[derive(Serialize)]
+struct NewToken {
+    token: String,
+    digest: String,
+}
+
+pub(super) fn run(gateway: &GatewayOptions, options: &Options) -> anyhow::Result<Exit> {
     let Command::New = options.command;
     let mut random = [0; RANDOM];
     getrandom::fill(&mut random).context("can't get random bytes from the operating system")?;
     let token = format!("pct_{}", hex(&random));
-    let mut results = Results::open();
-    writeln!(results, "{token}\n{}", digest(&token))?;
-    results.flush()?;
-    Ok(Exit::Good)
+    let new = NewToken { digest: digest(&token), token };
+    output::print(gateway.json, &new, |results| writeln!(results, "{}\n{}", new.token, new.digest))
 }
 
 /// The token's digest in the form used in the configuration file.

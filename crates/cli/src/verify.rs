@@ -36,6 +36,7 @@ pub struct Options {
 }
 
 /// What a check found.
+#[derive(serde::Serialize)]
 pub struct Report {
     /// A line for everything that is damaged.
     pub damage: Vec<String>,
@@ -43,12 +44,12 @@ pub struct Report {
     pub summary: String,
 }
 
-pub(super) fn print(report: &Report) -> anyhow::Result<Exit> {
-    let mut results = output::Results::open();
-    for line in &report.damage {
-        writeln!(results, "{line}")?;
+pub(super) fn print(report: &Report, json: bool) -> anyhow::Result<Exit> {
+    output::print(json, report, |results| {
+        report.damage.iter().try_for_each(|line| writeln!(results, "{line}"))
+    })?;
+    if !json {
+        output::note(&report.summary);
     }
-    results.flush()?;
-    output::note(&report.summary);
     Ok(if report.damage.is_empty() { Exit::Good } else { Exit::NotAll })
 }

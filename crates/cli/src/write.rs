@@ -9,13 +9,13 @@ use portcullis_api::{
     BlockRequest, GivenSource, HoldKind, LiftedHold, NumberText, UnblockRequest, WriteAnswer,
 };
 
-use super::client::{Client, MOST_NUMBERS};
+use super::client::MOST_NUMBERS;
 use super::directions::Directions;
 use super::numbers::{Given, NumberOptions, explained};
 use super::output::Results;
 use super::source;
 use super::time::Time;
-use super::{Exit, TargetOptions};
+use super::{Exit, GatewayOptions, TargetOptions};
 
 /// Block numbers
 ///
@@ -82,7 +82,7 @@ pub(super) struct UnblockOptions {
     hold: LiftedHold,
 }
 
-pub(super) fn block(client: &Client, options: BlockOptions) -> anyhow::Result<Exit> {
+pub(super) fn block(gateway: &GatewayOptions, options: BlockOptions) -> anyhow::Result<Exit> {
     let Some(numbers) = read(options.numbers)? else { return Ok(Exit::Good) };
     let body = BlockRequest {
         numbers: Some(texts(&numbers)),
@@ -93,11 +93,11 @@ pub(super) fn block(client: &Client, options: BlockOptions) -> anyhow::Result<Ex
         expires: options.expires.map(|time| time.to_string().into()),
         ..BlockRequest::default()
     };
-    let answer = client.block(&options.target.target(), &body);
-    print(answer.map_err(|error| explained(&numbers, error))?)
+    let answer = gateway.client()?.block(&options.target.target(), &body);
+    print(gateway.json, answer.map_err(|error| explained(&numbers, error))?)
 }
 
-pub(super) fn unblock(client: &Client, options: UnblockOptions) -> anyhow::Result<Exit> {
+pub(super) fn unblock(gateway: &GatewayOptions, options: UnblockOptions) -> anyhow::Result<Exit> {
     let Some(numbers) = read(options.numbers)? else { return Ok(Exit::Good) };
     let body = UnblockRequest {
         numbers: Some(texts(&numbers)),
@@ -105,8 +105,8 @@ pub(super) fn unblock(client: &Client, options: UnblockOptions) -> anyhow::Resul
         hold: options.hold,
         ..UnblockRequest::default()
     };
-    let answer = client.unblock(&options.target.target(), &body);
-    print(answer.map_err(|error| explained(&numbers, error))?)
+    let answer = gateway.client()?.unblock(&options.target.target(), &body);
+    print(gateway.json, answer.map_err(|error| explained(&numbers, error))?)
 }
 
 /// Reads all numbers. Returns `None` if there are none.
@@ -123,10 +123,13 @@ fn texts(numbers: &[Given]) -> Vec<NumberText<'_>> {
     numbers.iter().map(|number| NumberText::from(number.text.as_str())).collect()
 }
 
-fn print(answer: WriteAnswer) -> anyhow::Result<Exit> {
+fn print(json: bool, answer: WriteAnswer) -> anyhow::Result<Exit> {
     let mut results = Results::open();
     for result in answer.results.into_iter().flatten() {
-        writeln!(results, "{}\t{}", result.number, result.outcome)?;
+        match json {
+            true => writeln!(results, "{}", serde_json::to_string(&result)?)?,
+            false => writeln!(results, "{}\t{}", result.number, result.outcome)?,
+        }
     }
     results.flush()?;
     Ok(Exit::Good)

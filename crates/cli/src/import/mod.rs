@@ -25,11 +25,11 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use super::client::{Client, MOST_NUMBERS};
+use super::client::MOST_NUMBERS;
 use super::directions::Directions;
 use super::lines::Lines;
 use super::output;
-use super::{Exit, TargetOptions};
+use super::{Exit, GatewayOptions, TargetOptions};
 use batch::{Batches, Plan};
 use column::Name;
 use date::{DateFormat, DateReader, UtcOffset};
@@ -225,7 +225,8 @@ fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
         .ok_or_else(|| format!("write a number from 1 to {MOST_NUMBERS}"))
 }
 
-pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
+pub(super) fn run(gateway: &GatewayOptions, options: Options) -> anyhow::Result<Exit> {
+    let client = gateway.client()?;
     let rules = options.rules();
     let target = options.target.target();
     let wish = Plan {
@@ -248,7 +249,7 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
     let sent = send_all(
         TOGETHER,
         batches,
-        |batch| batch.send(client, &target, &wish),
+        |batch| batch.send(&client, &target, &wish),
         |batch, applied| {
             tally.add(&batch, &applied);
             progress.answered(&batch, &applied, &tally);
@@ -268,7 +269,9 @@ pub(super) fn run(client: &Client, options: Options) -> anyhow::Result<Exit> {
             ))
         }
     };
-    if tally.rows > 0 || stopped.is_none() {
+    if gateway.json {
+        output::print(true, &tally, |_| Ok(()))?;
+    } else if tally.rows > 0 || stopped.is_none() {
         output::note(tally.summary(&wish));
     }
     match stopped {

@@ -51,7 +51,7 @@ impl Progress {
 }
 
 /// The number of rows, by result.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize)]
 pub(super) struct Tally {
     pub(super) rows: u64,
     pub(super) changed: u64,

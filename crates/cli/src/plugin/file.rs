@@ -44,10 +44,6 @@ pub struct VerifyOptions {
     /// Allow more of something, as [plugins.limits] of the gateway does; repeat for several
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = limit)]
     pub limits: Vec<(String, u64)>,
-
-    /// Print the report as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Show what a plugin contains: interfaces, imports, sizes, sections, and what it was made with
@@ -56,10 +52,6 @@ pub struct InspectOptions {
     /// The component
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-
-    /// Print it as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Make a component of a core module, such as clang's
@@ -99,10 +91,6 @@ pub struct ReplayOptions {
     /// Options of the plugin, as a JSON object
     #[arg(long, value_name = "JSON", value_parser = super::object, default_value = "{}")]
     pub options: serde_json::Map<String, Value>,
-
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What the program found about a file.
@@ -121,13 +109,7 @@ fn limit(text: &str) -> Result<(String, u64), String> {
     Ok((name.to_owned(), value))
 }
 
-pub(super) fn print(command: &FileCommand, report: &FileReport) -> anyhow::Result<Exit> {
-    let as_json = match command {
-        FileCommand::Verify(VerifyOptions { json, .. })
-        | FileCommand::Inspect(InspectOptions { json, .. })
-        | FileCommand::Replay(ReplayOptions { json, .. }) => *json,
-        FileCommand::Component(_) => false,
-    };
+pub(super) fn print(as_json: bool, report: &FileReport) -> anyhow::Result<Exit> {
     let mut results = Results::open();
     match as_json {
         true => writeln!(results, "{}", serde_json::to_string_pretty(&report.json)?)?,

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::client::Client;
 use super::foreign_text::ForeignText;
-use super::output::Results;
-use super::{Exit, client};
+use super::output::{self, Results};
+use super::{Exit, GatewayOptions};
 
 mod component;
 mod file;
@@ -29,11 +29,6 @@ pub use file::{ComponentOptions, FileCommand, FileReport, InspectOptions, Replay
 /// (--admin-token).
 #[derive(Args)]
 pub(super) struct Options {
-    /// The administrator's token
-    ///
-    /// Prefer the environment variable: other users of the machine can see a process's arguments.
-    #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_ADMIN_TOKEN", hide_env_values = true)]
-    admin_token: Option<client::Token>,
     #[command(subcommand)]
     command: Command,
 }
@@ -54,11 +49,7 @@ enum Command {
     /// signature beside the file, such as rule.wasm.minisig, goes along.
     Push(versions::PushOptions),
     /// List the plugins of the gateway and their versions
-    List {
-        /// Print them as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Remove an old version of a plugin: one that no tenant uses, and that is not the newest
     Remove(versions::RemoveOptions),
     /// Record the messages that a tenant's rules are asked about, for `replay`
@@ -76,9 +67,6 @@ enum TenantCommand {
     Status {
         #[command(flatten)]
         tenant: Tenant,
-        /// Print the full status as JSON
-        #[arg(long)]
-        json: bool,
     },
     /// Reload a tenant's plugin, or replace it by another plugin or version or with other options
     ///
@@ -203,45 +191,38 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
 
 /// `examine` carries out what concerns a file.
 pub(super) fn run(
-    base: client::BaseUrl,
+    gateway: &GatewayOptions,
     options: Options,
     examine: impl FnOnce(&FileCommand) -> anyhow::Result<FileReport>,
 ) -> anyhow::Result<Exit> {
-    let Options { admin_token, command } = options;
-    let client = || Client::of_administrator(base.clone(), admin_token.as_ref());
-    match command {
+    let client = || gateway.administrator();
+    let json = gateway.json;
+    match options.command {
         Command::New(options) => new::create(options).map(|()| Exit::Good),
-        Command::File(command) => file::print(&command, &examine(&command)?),
+        Command::File(command) => file::print(json, &examine(&command)?),
         Command::Keygen(options) => sign::keygen(&options).map(|()| Exit::Good),
         Command::Sign(options) => sign::sign(&options).map(|()| Exit::Good),
         Command::Push(options) => versions::push(|| Ok(client()?), options).map(|()| Exit::Good),
-        Command::List { json } => versions::list(&client()?, json).map(|()| Exit::Good),
+        Command::List => versions::list(&client()?, json),
         Command::Remove(options) => versions::remove(&client()?, &options).map(|()| Exit::Good),
         Command::Record(options) => record::record(&client()?, &options).map(|()| Exit::Good),
-        Command::Tenant(command) => of_tenant(&client()?, command),
+        Command::Tenant(command) => of_tenant(&client()?, command, json),
     }
 }
 
-fn of_tenant(client: &Client, command: TenantCommand) -> anyhow::Result<Exit> {
+fn of_tenant(client: &Client, command: TenantCommand, json: bool) -> anyhow::Result<Exit> {
     let act =
         |tenant: Tenant, rule: Option<String>, action| act(client, &tenant.tenant, rule.as_deref(), action);
-    let (status, as_json) = match command {
-        TenantCommand::Status { tenant, json } => (client.plugin_status(&tenant.tenant)?, json),
-        TenantCommand::Reload { tenant, choice } => (exchange(client, &tenant.tenant, choice, None)?, false),
+    let status = match command {
+        TenantCommand::Status { tenant } => client.plugin_status(&tenant.tenant)?,
+        TenantCommand::Reload { tenant, choice } => exchange(client, &tenant.tenant, choice, None)?,
         TenantCommand::Shadow { tenant, choice, terms } => {
-            (exchange(client, &tenant.tenant, choice, Some(terms))?, false)
+            exchange(client, &tenant.tenant, choice, Some(terms))?
         }
-        TenantCommand::Promote { tenant, rule } => (act(tenant, rule, "promote")?, false),
-        TenantCommand::Rollback { tenant, rule } => (act(tenant, rule, "rollback")?, false),
+        TenantCommand::Promote { tenant, rule } => act(tenant, rule, "promote")?,
+        TenantCommand::Rollback { tenant, rule } => act(tenant, rule, "rollback")?,
     };
-    let mut results = Results::open();
-    if as_json {
-        writeln!(results, "{}", serde_json::to_string_pretty(&status)?)?;
-    } else {
-        show(&mut results, status)?;
-    }
-    results.flush()?;
-    Ok(Exit::Good)
+    output::print(json, &status.clone(), |results| show(results, status))
 }
 
 fn show(results: &mut Results, status: PluginStatus) -> std::io::Result<()> {

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use portcullis_api::{PluginAnswer, PluginPutAnswer, VersionAnswer};
+use portcullis_api::{PluginAnswer, PluginPutAnswer, PluginsAnswer, VersionAnswer};
 use portcullis_plugin_registry::{Destination, ReferenceError, Registry};
 use portcullis_plugin_trust::Signature;
 
 use super::{component, sign};
+use crate::Exit;
 use crate::client::Client;
 use crate::foreign_text::ForeignText;
 use crate::output::{self, Results};
@@ -110,13 +111,12 @@ fn push_to_registry(file: &Path, to: &Destination, signature: Option<&Signature>
     Ok(())
 }
 
-pub(super) fn list(client: &Client, as_json: bool) -> anyhow::Result<()> {
+pub(super) fn list(client: &Client, as_json: bool) -> anyhow::Result<Exit> {
     let answer = client.plugins()?;
-    let mut results = Results::open();
-    if as_json {
-        writeln!(results, "{}", serde_json::to_string_pretty(&answer)?)?;
-        return Ok(results.flush()?);
-    }
+    output::print(as_json, &answer.clone(), |results| show(results, answer))
+}
+
+fn show(results: &mut Results, answer: PluginsAnswer) -> io::Result<()> {
     for PluginAnswer { plugin, problem, remark, versions, tenants } in answer.plugins {
         let tenants = match tenants.is_empty() {
             true => "no tenant has it".to_owned(),
@@ -141,7 +141,7 @@ pub(super) fn list(client: &Client, as_json: bool) -> anyhow::Result<()> {
             )?;
         }
     }
-    Ok(results.flush()?)
+    Ok(())
 }
 
 pub(super) fn remove(client: &Client, options: &RemoveOptions) -> anyhow::Result<()> {

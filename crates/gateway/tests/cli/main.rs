@@ -11,3 +11,4 @@ mod lists;
 mod opt_outs;
 mod plugin;
 mod refusals;
+mod tenants;
