@@ -127,6 +127,7 @@ start_portcullis() {
     cat > "$folder/portcullis-$2/portcullis.toml" <<CONF
 [server]
 listen = "127.0.0.1:$1"
+lame_duck_seconds = 0
 [storage]
 url = "sqlite://portcullis.db"
 ${3:-}

@@ -119,6 +119,7 @@ impl Node {
             r#"
 [server]
 listen = "127.0.0.1:0"
+lame_duck_seconds = 0
 [storage]
 url = "{url}"
 [fleet]

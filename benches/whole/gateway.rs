@@ -13,6 +13,7 @@ pub(crate) const SERVER: &str = r#"
 [server]
 listen = "127.0.0.1:0"
 admin_token = "admin-secret"
+lame_duck_seconds = 0
 [storage]
 url = "sqlite://portcullis.db"
 [plugins]

@@ -76,6 +76,6 @@ pub enum Health {
     Degraded,
     /// The gateway is loading its blacklists.
     Starting,
-    /// The gateway is shutting down: it finishes requests in progress, and refuses new ones.
+    /// The gateway is about to stop. It still answers requests for `server.lame_duck_seconds`: send them to another one.
     Stopping,
 }

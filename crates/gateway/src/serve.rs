@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
@@ -26,12 +25,13 @@ use crate::engine::Accepted;
 use crate::fleet::Fleet;
 use crate::reload::Reload;
 use crate::router::router;
+use crate::signals::{Command, Signals};
 use crate::sources::Sources;
 use crate::usage::{self, Usage};
-use crate::{accept, deliveries, engine, log, others, visits};
+use crate::{accept, deliveries, engine, log, others, systemd, visits};
 
-/// How long requests in progress may take after a signal to stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long closing the engine may take, and what still runs on threads that may block.
+const CLOSING: Duration = Duration::from_secs(10);
 /// How long giving up a lease may take.
 const HAND_OVER: Duration = Duration::from_secs(1);
 /// How often the log says how many lines were suppressed.
@@ -61,7 +61,7 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
         .context("can't start the async runtime")?;
     let served = runtime.block_on(serve(config, options, open_files));
     // Waits for blocking tasks that still write. The ledger is closed when its last user is dropped.
-    runtime.shutdown_timeout(GRACE);
+    runtime.shutdown_timeout(CLOSING);
     served
 }
 
@@ -88,13 +88,13 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     let proxy = Proxy::new(Arc::clone(&app), &config.traffic, config.meta.clone())
         .context("can't set up TLS with the root certificates of this system")?;
     let proxy = Arc::new(proxy);
-    let (stop, stopping) = watch::channel(false);
+    let (stop, is_stopping) = watch::channel(false);
     let service = Service::new(Arc::clone(&app), router(Arc::clone(&app), &proxy));
     // A message in progress, and a body on its way, have a connection each.
     let outbound = 2 * config.traffic.max_in_flight as u64;
     let table = Connections::new(open_files, outbound, limits, proxies.clone());
     let patience = Duration::from_secs(limits.response_timeout_seconds);
-    let connections = tokio::spawn(accept::run(listener, service, table, patience, stopping));
+    let connections = tokio::spawn(accept::run(listener, service, table, patience, is_stopping));
     let reporting = tokio::spawn(async {
         loop {
             tokio::time::sleep(REPORT).await;
@@ -102,6 +102,8 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
         }
     });
 
+    let watchdog = tokio::spawn(systemd::watchdog());
+    let stopping = config.stopping;
     let runtime = Handle::current();
     let fleet = Arc::new(Fleet::new(&config));
     let sources = Arc::<Sources>::default();
@@ -121,10 +123,11 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     let gateway = loop {
         tokio::select! {
             started = &mut starting => break started.context("the startup panicked")??,
+            () = systemd::loading() => {}
             commands = commands.next() => match commands {
                 Command::Reload => info!("SIGHUP ignored: the gateway is still starting"),
                 Command::Stop(signal) => {
-                    info!(signal, "stopping before all lists are loaded");
+                    info!(signal = signal.name(), "stopping before all lists are loaded");
                     return Ok(());
                 }
             },
@@ -133,6 +136,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     sources.pull(&gateway.engine, &wanted, &Handle::current());
     app.open(Arc::clone(&gateway));
     info!("ready");
+    systemd::ready().await;
     let telling = tokio::spawn(portcullis_proxy::send_changes(Arc::clone(&gateway)));
     let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
     let keeping = tokio::spawn(deliveries::run(Arc::clone(&gateway)));
@@ -145,22 +149,26 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
         match commands.next().await {
             Command::Stop(signal) => break signal,
             Command::Reload => {
+                systemd::reloading().await;
                 let (gateway, reload) = (Arc::clone(&gateway), Arc::clone(&reload));
                 let reloading = tokio::task::spawn_blocking(move || reload.run(&gateway));
                 // Another SIGHUP waits for it, as filling lists may take long. A signal to stop does not.
                 tokio::select! {
-                    _ = reloading => {}
+                    _ = reloading => systemd::ready().await,
                     signal = commands.stop() => break signal,
                 }
             }
         }
     };
-    info!(signal, "stopping");
-    app.close();
+    info!(signal = signal.name(), "stopping");
+    systemd::stopping(stopping.lame_duck + stopping.grace + 2 * CLOSING, "stopping").await;
+    app.leave();
+    commands.lame_duck(signal, stopping.lame_duck).await;
     let _ = stop.send(true);
-    if tokio::time::timeout(GRACE, connections).await.is_err() {
-        warn!("aborting requests that are still in progress after {} s", GRACE.as_secs());
+    if tokio::time::timeout(stopping.grace, connections).await.is_err() {
+        warn!("aborting requests that are still in progress after {} s", stopping.grace.as_secs());
     }
+    app.close();
     telling.abort();
     let _ = telling.await;
     let handed_over = portcullis_proxy::hand_over_changes(&gateway);
@@ -175,6 +183,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     }
     sources.pull(&gateway.engine, &[], &Handle::current());
     reporting.abort();
+    watchdog.abort();
     request_log::report_suppressed();
     let engine = gateway.engine.clone();
     let write_down = move || {
@@ -184,10 +193,10 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     };
     let _ = tokio::task::spawn_blocking(write_down).await;
     // What was acknowledged is on disk whether it closes in time or not.
-    match tokio::time::timeout(GRACE, engine.close()).await {
+    match tokio::time::timeout(CLOSING, engine.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => warn!(%error, "the engine was not closed"),
-        Err(_) => warn!("the engine did not close within {} s", GRACE.as_secs()),
+        Err(_) => warn!("the engine did not close within {} s", CLOSING.as_secs()),
     }
     info!("stopped");
     Ok(())
@@ -216,47 +225,6 @@ fn start(
         usage_of: &|tenant| usage.of(tenant),
     };
     Ok(Gateway::start(engine, metrics, &start, |gateway| app.open_early(Arc::clone(gateway)))?)
-}
-
-/// The signals that the gateway handles.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-/// What to do on a signal.
-enum Command {
-    /// Stop. The name of the signal is logged.
-    Stop(&'static str),
-    /// Read the configuration file and the plugin folder again.
-    Reload,
-}
-
-impl Signals {
-    fn watch() -> anyhow::Result<Self> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate()).context("can't handle SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("can't handle SIGINT")?,
-            hang_up: signal(SignalKind::hangup()).context("can't handle SIGHUP")?,
-        })
-    }
-
-    async fn next(&mut self) -> Command {
-        tokio::select! {
-            _ = self.terminate.recv() => Command::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Command::Stop("SIGINT"),
-            _ = self.hang_up.recv() => Command::Reload,
-        }
-    }
-
-    /// The name of the next signal to stop.
-    async fn stop(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }
 
 #[expect(clippy::print_stdout, reason = "programs that start the gateway read its address from this line")]

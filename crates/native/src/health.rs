@@ -24,7 +24,7 @@ pub(super) async fn ready(State(app): State<Arc<AppState>>) -> Response {
         }
         (Phase::Ready, Some(_)) => (StatusCode::SERVICE_UNAVAILABLE, Health::Degraded),
         (Phase::Starting, _) => (StatusCode::SERVICE_UNAVAILABLE, Health::Starting),
-        (Phase::Stopping, _) => (StatusCode::SERVICE_UNAVAILABLE, Health::Stopping),
+        (Phase::Leaving | Phase::Stopping, _) => (StatusCode::SERVICE_UNAVAILABLE, Health::Stopping),
     };
     let degraded = outage.filter(|_| matches!(status, Health::Degraded)).map(|outage| degraded(&outage));
     answer::json(code, &HealthAnswer { status, degraded })

@@ -68,6 +68,8 @@ fn configuration(listen: &str) -> String {
 [server]
 listen = "{listen}"
 admin_token = "demo-admin-secret"
+# Nobody balances requests between this gateway and others.
+lame_duck_seconds = 0
 
 [storage]
 url = "sqlite://portcullis.db"

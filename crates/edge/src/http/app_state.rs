@@ -21,6 +21,7 @@ pub struct AppState {
     gateway: OnceLock<Arc<Gateway>>,
     /// Whether the gateway has loaded all lists.
     is_loaded: AtomicBool,
+    leaving: AtomicBool,
     stopping: AtomicBool,
     ready_when_degraded: bool,
     /// The largest request body in bytes.
@@ -42,6 +43,8 @@ pub enum Phase {
     Starting,
     /// It answers requests.
     Ready,
+    /// It is about to stop: it answers requests, and tells balancers to send no more.
+    Leaving,
     /// It is shutting down, and refuses new requests.
     Stopping,
 }
@@ -64,6 +67,7 @@ impl AppState {
         AppState {
             gateway: OnceLock::new(),
             is_loaded: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             ready_when_degraded: true,
             max_body_bytes,
@@ -144,6 +148,11 @@ impl AppState {
         self.is_loaded.store(true, Ordering::Release);
     }
 
+    /// Says that the gateway is about to stop: [`Phase::Leaving`]. Requests are answered as before, once it is ready.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
     /// Starts refusing new requests: [`Phase::Stopping`]. Requests in progress continue.
     pub fn close(&self) {
         self.stopping.store(true, Ordering::Release);
@@ -154,6 +163,7 @@ impl AppState {
         match (self.stopping.load(Ordering::Acquire), self.is_loaded.load(Ordering::Acquire)) {
             (true, _) => Phase::Stopping,
             (false, false) => Phase::Starting,
+            (false, true) if self.leaving.load(Ordering::Acquire) => Phase::Leaving,
             (false, true) => Phase::Ready,
         }
     }

@@ -46,6 +46,10 @@ pub(crate) struct Server {
     pub(crate) trusted_proxies: Vec<String>,
     /// Whether `/readyz` answers 200 while lists are out of service.
     pub(crate) ready_when_degraded: Option<bool>,
+    /// How long `/readyz` says that the gateway is about to stop, while all requests are still served.
+    pub(crate) lame_duck_seconds: Option<u64>,
+    /// How long requests in progress may take once the gateway no longer listens.
+    pub(crate) grace_seconds: Option<u64>,
 }
 
 /// The format of log lines.

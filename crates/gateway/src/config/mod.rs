@@ -8,6 +8,7 @@ mod lines;
 pub(crate) mod plugin_limits;
 mod restart;
 mod sources;
+mod stopping;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -34,6 +35,7 @@ use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 pub(crate) use file::LogFormat;
 use fleet::FleetSettings;
 pub(crate) use sources::PluginSource;
+pub(crate) use stopping::Stopping;
 pub(crate) use whole::END;
 
 /// The validated configuration of the gateway.
@@ -48,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) trusted_proxies: Vec<IpAddr>,
     /// Whether `/readyz` answers 200 while lists are out of service.
     pub(crate) ready_when_degraded: bool,
+    pub(crate) stopping: Stopping,
     pub(crate) dialects: Dialects,
     pub(crate) limits: Limits,
     pub(crate) traffic: TrafficSettings,
@@ -213,6 +216,7 @@ impl Config {
         typed.limits.check(max_body, &root.key("limits"), &mut problems);
 
         proxy::check(&typed.traffic, &typed.meta, &root, &mut problems);
+        let stopping = Stopping::check(&typed.server, &typed.traffic, &server, &mut problems);
 
         let storage = match typed.storage.url.parse::<StorageUrl>() {
             Ok(StorageUrl::Sqlite(file)) => Ok(StorageUrl::Sqlite(folder.join(file))),
@@ -303,6 +307,7 @@ impl Config {
             log_format: typed.server.log_format,
             trusted_proxies,
             ready_when_degraded: typed.server.ready_when_degraded.unwrap_or(true),
+            stopping,
             dialects: typed.dialects.clone(),
             limits: typed.limits.clone(),
             traffic: typed.traffic.clone(),

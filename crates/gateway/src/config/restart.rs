@@ -12,6 +12,8 @@ impl Config {
             ("server.log_format", before.log_format != config.log_format),
             ("server.trusted_proxies", before.trusted_proxies != config.trusted_proxies),
             ("server.ready_when_degraded", before.ready_when_degraded != config.ready_when_degraded),
+            ("server.lame_duck_seconds", before.stopping.lame_duck != config.stopping.lame_duck),
+            ("server.grace_seconds", before.stopping.grace != config.stopping.grace),
             ("dialects", before.dialects != config.dialects),
             ("limits", before.limits != config.limits),
             ("traffic", before.traffic != config.traffic),

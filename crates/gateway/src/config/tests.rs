@@ -76,6 +76,17 @@ fn what_is_kept_of_a_tenant_means_the_same_again() {
     }
 }
 
+#[test]
+fn the_grace_covers_what_a_message_may_take() {
+    let stopping = |more: &str| parse(&format!("{GOOD}{more}")).unwrap().stopping;
+    let seconds = |stopping: Stopping| (stopping.lame_duck.as_secs(), stopping.grace.as_secs());
+    assert_eq!(seconds(stopping("")), (5, 40));
+    assert_eq!(seconds(stopping("[traffic]\nupstream_timeout_seconds = 90\n")), (5, 100));
+    assert_eq!(seconds(stopping("[traffic]\ncallback_timeout_seconds = 120\n")), (5, 130));
+    let set = GOOD.replace("[storage]", "lame_duck_seconds = 0\ngrace_seconds = 30\n[storage]");
+    assert_eq!(seconds(parse(&set).unwrap().stopping), (0, 30));
+}
+
 /// Text in [`GOOD`], its replacement, the line that is reported, and a part of the message.
 const WRONG: &[(&str, &str, usize, &str)] = &[
     ("listen = \"127.0.0.1:8480\"", "listen = \"localhost\"", 3, "write it like 127.0.0.1:8480"),
@@ -88,6 +99,8 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
     ("admin_token = \"admin-secret\"", "max_body_bytes = 5", 4, "16 MiB"),
     ("admin_token = \"admin-secret\"", "max_body_bytes = -5", 4, ""),
     ("admin_token = \"admin-secret\"", "log_format = \"xml\"", 4, "must be `text` or `json`"),
+    ("admin_token = \"admin-secret\"", "lame_duck_seconds = 3601", 4, "leave it out for 5"),
+    ("admin_token = \"admin-secret\"", "grace_seconds = 29", 4, "from 30 to 7200"),
     ("sqlite://data/portcullis.db", "postgres://u:pw@h/d", 7, "sslmode=verify-full"),
     ("sqlite://data/portcullis.db", "data/portcullis.db", 7, "URL"),
     ("id = \"acme\"", "id = \"ACME\"", 13, "one of a-z"),

@@ -48,6 +48,7 @@ fn config(url: &str, node: &str, more: &str) -> String {
 [server]
 listen = "127.0.0.1:0"
 admin_token = "admin-secret"
+lame_duck_seconds = 0
 
 [storage]
 url = "{url}"

@@ -2,10 +2,64 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 
 use portcullis_plugin_bundle::EVIL;
+use tempfile::TempDir;
 
-use super::support::{Gateway, SERVER, TENANTS};
+use super::support::{Gateway, LONG, SERVER, SERVICE_MANAGER, TENANTS};
+
+/// Far longer than a test may take.
+fn with_a_long_lame_duck() -> String {
+    format!("{SERVER}{TENANTS}").replace("lame_duck_seconds = 0", "lame_duck_seconds = 3600")
+}
+
+#[test]
+fn balancers_are_told_that_a_gateway_stops_while_it_serves_everything() {
+    let mut gateway = Gateway::with(&with_a_long_lame_duck());
+    gateway.terminate();
+    gateway.until("leaving", |gateway| gateway.call("GET", "/readyz", "", None).status == 503);
+    let ready = gateway.call("GET", "/readyz", "", None);
+    assert_eq!((ready.status, ready.json["status"].as_str()), (503, Some("stopping")));
+    assert_eq!(gateway.call("GET", "/healthz", "", None).status, 200);
+    gateway.block("+46732001122");
+    assert_eq!(gateway.verdict("+46732001122"), "block");
+    // The second one no longer waits.
+    gateway.terminate();
+    assert!(gateway.wait().success());
+}
+
+#[test]
+fn a_terminal_need_not_wait_for_balancers() {
+    let mut gateway = Gateway::with(&with_a_long_lame_duck());
+    gateway.signal("-INT");
+    assert!(gateway.wait().success());
+    assert!(gateway.logged("after SIGTERM only"), "{}", gateway.log());
+}
+
+#[test]
+fn a_service_manager_is_told_what_the_gateway_is_doing() {
+    let folder = TempDir::new().unwrap();
+    let socket = UnixDatagram::bind(folder.path().join(SERVICE_MANAGER)).unwrap();
+    socket.set_read_timeout(Some(LONG)).unwrap();
+    let told_until = |state: &str| {
+        let mut all = String::new();
+        while !all.lines().any(|line| line == state) {
+            let mut message = [0; 4096];
+            let length = socket.recv(&mut message).unwrap();
+            all.push_str(std::str::from_utf8(&message[..length]).unwrap());
+        }
+        all
+    };
+    let mut gateway = Gateway::in_folder(folder, &format!("{SERVER}{TENANTS}"), &[]);
+    assert!(told_until("READY=1").contains("EXTEND_TIMEOUT_USEC="));
+    gateway.hang_up();
+    assert!(told_until("RELOADING=1").contains("MONOTONIC_USEC="));
+    told_until("READY=1");
+    gateway.terminate();
+    assert!(told_until("STOPPING=1").contains("EXTEND_TIMEOUT_USEC=60000000"));
+    assert!(gateway.wait().success());
+}
 
 #[test]
 fn a_request_in_progress_is_finished_and_new_ones_are_refused() {

@@ -23,6 +23,7 @@ pub(crate) const SERVER: &str = r#"
 [server]
 listen = "127.0.0.1:0"
 admin_token = "admin-secret"
+lame_duck_seconds = 0
 
 [storage]
 url = "sqlite://portcullis.db"
@@ -96,6 +97,9 @@ impl Log {
 /// If a gateway's directory contains this file, the gateway trusts only the certificates in it.
 pub(crate) const TRUSTED: &str = "trusted.pem";
 
+/// If a gateway's directory contains this socket, it is the service manager's.
+pub(crate) const SERVICE_MANAGER: &str = "notify";
+
 /// If a gateway's directory contains this folder, it is where Docker's configuration is.
 const DOCKER: &str = "docker";
 
@@ -127,6 +131,9 @@ fn spawn(folder: &Path, surroundings: Surroundings, options: &[&str]) -> Child {
     };
     if folder.join(TRUSTED).exists() {
         command.env("SSL_CERT_FILE", folder.join(TRUSTED));
+    }
+    if folder.join(SERVICE_MANAGER).exists() {
+        command.env("NOTIFY_SOCKET", folder.join(SERVICE_MANAGER));
     }
     if folder.join(DOCKER).exists() {
         command.env("DOCKER_CONFIG", folder.join(DOCKER));

@@ -526,7 +526,7 @@ fn of_health() -> Vec<Route> {
                     ),
                     (
                         503,
-                        "Starting or stopping; degraded, if `server.ready_when_degraded` is false; stale, if `fleet.when_stale` is `unready`",
+                        "Starting, or about to stop; degraded, if `server.ready_when_degraded` is false; stale, if `fleet.when_stale` is `unready`",
                         is("starting"),
                     ),
                 ],

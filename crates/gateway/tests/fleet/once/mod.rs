@@ -36,6 +36,7 @@ impl Scene {
 [server]
 listen = "127.0.0.1:0"
 admin_token = "admin-secret"
+lame_duck_seconds = 0
 
 [storage]
 url = "{url}"
