@@ -1,6 +1,7 @@
 //! The command line of `portcullis`, with a module per command.
 #![forbid(unsafe_code)]
 
+mod backup;
 mod check;
 mod client;
 mod directions;
@@ -18,6 +19,7 @@ mod migrate;
 mod numbers;
 mod output;
 mod plugin;
+mod restore;
 mod sender;
 mod serve;
 mod settings_input;
@@ -38,12 +40,17 @@ use clap::{Args, Parser, Subcommand};
 
 use client::{BaseUrl, Client, Target, Token};
 
+pub use backup::{
+    Report as BackupReport, TakeOptions as BackupOptions, Task as BackupTask,
+    VerifyOptions as BackupVerifyOptions,
+};
 pub use migrate::{Moved, Options as MigrateOptions};
 pub use plugin::{
     ComponentOptions as PluginComponentOptions, FileCommand as PluginFileCommand,
     FileReport as PluginFileReport, InspectOptions as PluginInspectOptions,
     ReplayOptions as PluginReplayOptions, VerifyOptions as PluginVerifyOptions,
 };
+pub use restore::Options as RestoreOptions;
 pub use serve::Options as ServeOptions;
 pub use verify::{Options as VerifyOptions, Report};
 
@@ -51,8 +58,8 @@ pub use verify::{Options as VerifyOptions, Report};
 enum Exit {
     /// The command succeeded.
     Good,
-    /// The command finished, but `check` found a blocked number, `import` refused a row, `verify` found damage, `plugin verify` found
-    /// something wrong, or `status` a gateway that is not ready or degraded.
+    /// The command finished, but `check` found a blocked number, `import` refused a row, `verify`, `backup` or `backup verify` found
+    /// damage, `plugin verify` found something wrong, or `status` a gateway that is not ready or degraded.
     NotAll,
     /// The command failed.
     Failed,
@@ -71,8 +78,9 @@ impl From<Exit> for ExitCode {
 const EXIT_CODES: &str = "\
 Exit codes follow grep:
   0  success; for `check`, every number is allowed; for `status`, the gateway is ready
-  1  `check` found a blocked number, `import` refused a row, `verify` found damage, `plugin verify`
-     found something wrong, or `status` a gateway that is not ready or degraded
+  1  `check` found a blocked number, `import` refused a row, `verify`, `backup` or `backup verify`
+     found damage, `plugin verify` found something wrong, or `status` a gateway that is not ready
+     or degraded
   2  failure; a message on standard error says why and what to do
 
 Results go to standard output, everything else to standard error.";
@@ -80,7 +88,8 @@ Results go to standard output, everything else to standard error.";
 /// Manages blacklists of message senders and checks numbers against them.
 ///
 /// `portcullis serve` runs the gateway, and `portcullis verify` and `portcullis migrate` check its files
-/// and move its ledger while it does not run. `portcullis plugin new` and `plugin verify` are for authors of
+/// and move its ledger while it does not run. `portcullis backup` copies what it has on disk, whether it
+/// runs or not, and `portcullis restore` puts that back. `portcullis plugin new` and `plugin verify` are for authors of
 /// plugins.
 /// All other commands except `token new` talk to a running gateway at --url, authenticated by --token, or
 /// by --admin-token if they are the administrator's.
@@ -112,6 +121,8 @@ enum Command {
     Fleet(fleet::Options),
     Verify(verify::Options),
     Migrate(migrate::Options),
+    Backup(backup::BackupCommand),
+    Restore(restore::Options),
 }
 
 /// The gateway to talk to, the token to send, and the form of results.
@@ -184,14 +195,16 @@ impl TargetOptions {
 /// Exits the process directly on a usage error (code 2) and on `--help` or `--version` (code 0).
 ///
 /// `serve` runs the gateway, and returns when the gateway has stopped. `verify` checks its files. `migrate` moves its ledger, and says what it
-/// is doing, with how many rows of how many. `examine` looks at the file of a plugin.
+/// is doing, with how many rows of how many. `examine` looks at the file of a plugin. `backup` makes, checks or restores a backup, and says
+/// what it is doing, with how many bytes of how many.
 pub fn main(
     serve: impl FnOnce(&ServeOptions) -> anyhow::Result<()>,
     verify: impl FnOnce(&VerifyOptions) -> anyhow::Result<Report>,
     migrate: impl FnOnce(&MigrateOptions, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Moved>,
     examine: impl FnOnce(&PluginFileCommand) -> anyhow::Result<PluginFileReport>,
+    backup: impl FnOnce(&BackupTask, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<BackupReport>,
 ) -> ExitCode {
-    let exit = run(CommandLine::parse(), serve, verify, migrate, examine).unwrap_or_else(|error| {
+    let exit = run(CommandLine::parse(), serve, verify, migrate, examine, backup).unwrap_or_else(|error| {
         if output::reader_is_gone(&error) {
             // As in `portcullis list | head`: the reader has what it wants.
             return Exit::Good;
@@ -208,6 +221,7 @@ fn run(
     verify: impl FnOnce(&VerifyOptions) -> anyhow::Result<Report>,
     migrate: impl FnOnce(&MigrateOptions, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Moved>,
     examine: impl FnOnce(&PluginFileCommand) -> anyhow::Result<PluginFileReport>,
+    backup: impl FnOnce(&BackupTask, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<BackupReport>,
 ) -> anyhow::Result<Exit> {
     let json = gateway.json;
     match command {
@@ -234,6 +248,8 @@ fn run(
                 json,
             )
         }
+        Command::Backup(options) => backup::run(json, &options.task(), backup),
+        Command::Restore(options) => backup::run(json, &BackupTask::Restore(options), backup),
     }
 }
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod backup;
 mod config;
 mod connections;
 mod deliveries;
@@ -30,5 +31,5 @@ use std::process::ExitCode;
 
 /// Parses this process's command line, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
-    portcullis_cli::main(serve::run, verify::run, migrate::run, plugin_file::examine)
+    portcullis_cli::main(serve::run, verify::run, migrate::run, plugin_file::examine, backup::run)
 }

@@ -110,8 +110,8 @@ impl MasterKey {
         Ok(MasterKey(key))
     }
 
-    /// The digits, followed by a newline.
-    pub(crate) fn to_hex(&self) -> Zeroizing<String> {
+    /// The digits, followed by a newline: for a backup that is to have the key, and for a key file.
+    pub fn to_hex(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(DIGITS + 1));
         for byte in self.0.iter() {
             for digit in [byte >> 4, byte & 15] {
