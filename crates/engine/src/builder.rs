@@ -364,7 +364,7 @@ impl Builder {
         };
         let context = Arc::new(Context {
             staleness: Arc::new(Staleness::new(
-                ledger.is_shared(),
+                (!ledger.is_shared()).then(|| ledger.server()),
                 self.stale_after.unwrap_or(DEFAULT_STALE_AFTER),
                 self.when_stale,
             )),

@@ -60,16 +60,17 @@ struct State {
 struct Away;
 
 impl Staleness {
-    /// How far a gateway follows that has just opened its ledger.
-    pub fn new(is_shared: bool, stale_after: Duration, when_stale: WhenStale) -> Self {
+    /// How far a gateway follows that has just opened its ledger. `alone` is the [server](Self::server) of a ledger that is not shared.
+    /// That of one that is shared is known once the gateway has followed.
+    pub fn new(alone: Option<ServerRun>, stale_after: Duration, when_stale: WhenStale) -> Self {
         let state = State { trouble: None, behind: HashSet::new(), lost: HashSet::new(), is_closed: false };
         Staleness {
-            is_shared,
+            is_shared: alone.is_none(),
             stale_after,
             when_stale,
             began: Instant::now(),
             caught_up: AtomicU64::new(0),
-            server: AtomicU64::new(ServerRun::default().0),
+            server: AtomicU64::new(alone.unwrap_or_default().0),
             state: Mutex::new(state),
             closed: Condvar::new(),
             is_away: AtomicBool::new(false),
@@ -213,15 +214,15 @@ mod tests {
 
     #[test]
     fn a_gateway_that_is_alone_is_never_stale() {
-        let alone = Staleness::new(false, Duration::ZERO, WhenStale::Closed);
+        let alone = Staleness::new(Some(ServerRun(7)), Duration::ZERO, WhenStale::Closed);
         assert!(!alone.is_stale() && !alone.blocks_all());
-        assert_eq!(alone.age(), None);
+        assert_eq!((alone.age(), alone.server()), (None, ServerRun(7)));
         assert!(!alone.means_away(&LedgerError::OutcomeUnknown));
     }
 
     #[test]
     fn what_a_shared_database_can_t_answer_now_says_nothing_of_what_was_read() {
-        let shared = Staleness::new(true, Duration::ZERO, WhenStale::Answer);
+        let shared = Staleness::new(None, Duration::ZERO, WhenStale::Answer);
         for error in [
             LedgerError::OutcomeUnknown,
             LedgerError::Storage("out of shared memory (53200)".into()),
@@ -237,17 +238,17 @@ mod tests {
         for (when_stale, blocks_all) in
             [(WhenStale::Answer, false), (WhenStale::Unready, false), (WhenStale::Closed, true)]
         {
-            let staleness = Staleness::new(true, Duration::ZERO, when_stale);
+            let staleness = Staleness::new(None, Duration::ZERO, when_stale);
             assert!(staleness.is_stale());
             assert_eq!(staleness.blocks_all(), blocks_all);
         }
-        let fresh = Staleness::new(true, Duration::from_secs(3600), WhenStale::Closed);
+        let fresh = Staleness::new(None, Duration::from_secs(3600), WhenStale::Closed);
         assert!(!fresh.blocks_all());
     }
 
     #[test]
     fn trouble_lasts_until_the_ledger_is_asked_again() {
-        let staleness = Staleness::new(true, Duration::ZERO, WhenStale::Answer);
+        let staleness = Staleness::new(None, Duration::ZERO, WhenStale::Answer);
         staleness.asked(Some(LedgerError::OutcomeUnknown));
         assert!(staleness.trouble().is_some() && staleness.check_ledger().is_err());
         staleness.asked(None);

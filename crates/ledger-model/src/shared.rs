@@ -35,7 +35,7 @@ pub struct FeedPosition {
 /// standby that takes over has another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerRun(
-    /// The number; 0 for a ledger that is not shared.
+    /// The number. A ledger that is not shared has one until it is restored from a backup.
     pub u64,
 );
 

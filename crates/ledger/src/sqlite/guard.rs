@@ -17,7 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockE
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use portcullis_ledger_model::Loss;
+use portcullis_ledger_model::{Loss, ServerRun};
 
 use super::examine::Description;
 use super::log_file::LogFile;
@@ -249,6 +249,11 @@ impl Guard {
             left.stamp = stamp;
         }
         done
+    }
+
+    /// By the ledger's id, which a restored backup has anew: its sequence numbers are not those of the ledger before.
+    pub(super) fn line(&self) -> ServerRun {
+        ServerRun(u64::from_be_bytes(self.id.as_chunks().0.first().copied().unwrap_or_default()))
     }
 
     /// Where the lost files are to be copied from, and to, as long as this process runs.

@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_keys::{MasterKey, Seal};
-use portcullis_ledger_model::{Accepted, Opening};
+use portcullis_ledger_model::{Accepted, Opening, ServerRun};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -132,7 +132,11 @@ impl Sqlite {
 }
 
 /// One process at a time has the file open.
-impl store::Shared for Sqlite {}
+impl store::Shared for Sqlite {
+    fn server(&self) -> ServerRun {
+        self.guard.line()
+    }
+}
 
 impl store::Nodes for Sqlite {}
 

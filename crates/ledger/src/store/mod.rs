@@ -399,10 +399,8 @@ pub trait Shared: Send + Sync {
         0
     }
 
-    /// Which run of which server is read from and written to now.
-    fn server(&self) -> ServerRun {
-        ServerRun::default()
-    }
+    /// Which run of which server is read from and written to now, or which line of a ledger that is not shared.
+    fn server(&self) -> ServerRun;
 
     /// Deletes some thousand changes that need not be remembered any more, if no other process does. Whether there may be more.
     fn trim(&self) -> Result<bool, LedgerError> {
