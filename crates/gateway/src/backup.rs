@@ -112,6 +112,7 @@ fn verify(options: &BackupVerifyOptions, progress: backup::Progress<'_>) -> anyh
         }
     };
     match age {
+        Some(Age::Behind(0)) => said.push_str("; it is as recent as the ledger in use"),
         Some(Age::Behind(commits)) => {
             let commits = counted(commits, "commit", "commits");
             said.push_str(&format!("; it is {commits} behind the ledger in use"));

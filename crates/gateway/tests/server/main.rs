@@ -2,6 +2,7 @@
 
 mod admin;
 mod attacks;
+mod backup;
 mod checks;
 mod configuration;
 mod descriptors;
