@@ -10,6 +10,7 @@
 
 mod graph;
 mod imports;
+mod manifests;
 mod numbers;
 mod plugins;
 mod requests;
@@ -26,6 +27,7 @@ mod webhooks;
 
 pub use graph::{fields, gate, graph_path, multipart, query, send_body, upload};
 pub use imports::{csv, ndjson, plain};
+pub use manifests::manifest;
 pub use numbers::{identity, msisdn, number};
 pub use plugins::{component, plugin_state};
 pub use requests::{api_request, cursor, dialect_body};
@@ -51,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     ("gate", gate),
     ("graph_path", graph_path),
     ("identity", identity),
+    ("manifest", manifest),
     ("message", message),
     ("msisdn", msisdn),
     ("multipart", multipart),

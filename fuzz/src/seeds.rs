@@ -327,6 +327,15 @@ const DIALECT_BODIES: [&str; 8] = [
     "[]",
 ];
 
+/// Manifests of backups.
+const MANIFESTS: [&str; 5] = [
+    r#"{"format":1,"portcullis":"0.1.0","complete_until":"2026-12-01T03:00:00.5Z","finished":"2026-12-01T03:00:02Z","database":{"kind":"sqlite","ledger":"00","commit":4711,"schema":8,"tenants":1,"lists":2,"entries":3,"findings":0},"master_key":{"fingerprint":"0011223344556677","origin":"the key file portcullis.key","included":false},"configuration":{"path":"/etc/portcullis.toml","digest":"00"},"files":[{"path":"ledger.db","bytes":4096,"sha256":"00","modified":"2026-12-01T02:59:59Z"},{"path":"plugins/.versions/exact@00.wasm","bytes":4096,"sha256":"00","modified":"2026-12-01T02:59:59Z"}]}"#,
+    r#"{"format":1,"portcullis":"0.1.0","complete_until":"2026-12-01T03:00:00.5Z","finished":"2026-12-01T03:00:02Z","database":{"kind":"postgres","url":"postgres://db/lists"},"master_key":{"fingerprint":"0011223344556677","origin":"the key file portcullis.key","included":false},"configuration":{"path":"/etc/portcullis.toml","digest":"00"},"files":[]}"#,
+    r#"{"format":1,"portcullis":"0.1.0","complete_until":"2026-12-01T03:00:00.5Z","finished":"2026-12-01T03:00:02Z","database":{"kind":"sqlite","ledger":"00","commit":4711,"schema":8,"tenants":1,"lists":2,"entries":3,"findings":0},"master_key":{"fingerprint":"0011223344556677","origin":"the key file portcullis.key","included":false},"configuration":{"path":"/etc/portcullis.toml","digest":"00"},"files":[{"path":"../ledger.db","bytes":4096,"sha256":"00","modified":"2026-12-01T02:59:59Z"}]}"#,
+    r#"{"format":1,"portcullis":"0.1.0","complete_until":"2026-12-01T03:00:00.5Z","finished":"2026-12-01T03:00:02Z","database":{"kind":"sqlite","ledger":"00","commit":4711,"schema":8,"tenants":1,"lists":2,"entries":3,"findings":0},"master_key":{"fingerprint":"0011223344556677","origin":"the key file portcullis.key","included":false},"configuration":{"path":"/etc/portcullis.toml","digest":"00"},"files":[{"path":"plugins//etc","bytes":4096,"sha256":"00","modified":"2026-12-01T02:59:59Z"}]}"#,
+    r#"{"format":2}"#,
+];
+
 /// The seeds of each target.
 pub fn all() -> Seeds {
     let every = |choices: &[u8], texts: &[&str]| -> Vec<Vec<u8>> {
@@ -364,6 +373,7 @@ pub fn all() -> Seeds {
         ("gate", gate()),
         ("graph_path", texts(&PATHS)),
         ("identity", identities),
+        ("manifest", texts(&MANIFESTS)),
         ("message", texts(&SAID)),
         ("msisdn", texts(&NUMBERS)),
         ("multipart", multiparts()),

@@ -1,7 +1,7 @@
 //! Backups of a gateway: what it has on disk, in a folder that is whole or not there.
 //!
-//! [`take`] copies while the gateway runs and writes, or while it is stopped. [`Backup`] is one that was made, and checks it.
-//! [`restore`] puts it in the place of what a stopped gateway has.
+//! [`take()`] copies while the gateway runs and writes, or while it is stopped. [`Backup`] is one that was made, and checks it.
+//! [`restore()`] puts it in the place of what a stopped gateway has.
 //!
 //! # The folder
 //!

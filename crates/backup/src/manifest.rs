@@ -34,7 +34,8 @@ pub struct Manifest {
     pub format: u32,
     /// The version of Portcullis that made it.
     pub portcullis: String,
-    /// Every write that was acknowledged before is in the backup. Later ones may be missing.
+    /// Every write that was acknowledged before is in the backup. Later ones may be missing. If the ledger is in a database, it only says
+    /// when the files had been copied.
     pub complete_until: Timestamp,
     /// When it was finished.
     pub finished: Timestamp,

@@ -243,16 +243,14 @@ fn text(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 fn made(folder: &Path, manifest: &Manifest) -> String {
-    let of = match &manifest.database {
-        Database::Sqlite(ledger) => format!(", and nothing after commit {}", ledger.commit),
-        Database::Postgres { .. } => String::new(),
-    };
-    format!(
-        "backed up to {}: {}; it has every write that was acknowledged before {}{of}",
-        folder.display(),
-        contents(manifest),
-        manifest.complete_until
-    )
+    let made = format!("backed up to {}: {}", folder.display(), contents(manifest));
+    match &manifest.database {
+        Database::Sqlite(ledger) => format!(
+            "{made}; it has every write that was acknowledged before {}, and nothing after commit {}",
+            manifest.complete_until, ledger.commit
+        ),
+        Database::Postgres { .. } => made,
+    }
 }
 
 fn contents(manifest: &Manifest) -> String {

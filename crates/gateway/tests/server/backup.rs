@@ -432,3 +432,29 @@ fn damage_of_the_ledger_is_said_when_it_is_backed_up_and_is_not_restored() {
     let restored = portcullis(gateway.folder(), &["restore", "copy", "--over-newer", "--over-another"]);
     restored.ends(2, "is damaged");
 }
+
+#[test]
+fn a_backup_of_a_gateway_with_a_database_has_what_is_local_and_says_where_the_ledger_is() {
+    let folder = TempDir::new().unwrap();
+    let key = folder.path().join("portcullis.key");
+    fs::write(&key, "0123456789abcdef".repeat(4)).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    // Nothing answers there, and nothing is asked.
+    let url = "postgres://portcullis:hunter2@127.0.0.1:1/lists?sslmode=disable";
+    let file = folder.path().join("portcullis.toml");
+    fs::write(&file, config().replace("sqlite://portcullis.db", url)).unwrap();
+    fs::create_dir(folder.path().join("plugins")).unwrap();
+    fs::write(folder.path().join("plugins/mine.wasm"), EXACT.component).unwrap();
+    let taken = portcullis(folder.path(), &["backup", "copy"]).ends(0, "pg_dump");
+    assert!(taken.err.contains("THE LEDGER IS NOT IN IT") && !taken.err.contains("hunter2"), "{}", taken.err);
+    assert!(!taken.err.contains("acknowledged"), "{}", taken.err);
+    for file in files(&folder.path().join("copy")) {
+        assert!(!contains(&file, "hunter2"), "{}", file.display());
+    }
+    portcullis(folder.path(), &["backup", "verify", "copy"]).ends(0, "without the ledger");
+    fs::remove_dir_all(folder.path().join("plugins")).unwrap();
+    portcullis(folder.path(), &["restore", "copy"]).ends(0, "PostgreSQL's tools restore");
+    assert!(folder.path().join("plugins/mine.wasm").exists());
+    fs::write(&file, config()).unwrap();
+    portcullis(folder.path(), &["restore", "copy"]).ends(2, "a PostgreSQL database");
+}

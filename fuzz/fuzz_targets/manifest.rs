@@ -1,0 +1,4 @@
+//! Fuzzes [`portcullis_fuzz::manifest`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| portcullis_fuzz::manifest(data));
