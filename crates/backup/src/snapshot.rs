@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use portcullis_ledger::ServerRun;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
@@ -122,17 +123,18 @@ pub(crate) fn copy(
 }
 
 /// Makes a line of its own of a copy that is about to be restored: it gets another id. So what knew the ledger before, such as a
-/// later backup of it, is not taken for an earlier or later state of this one: both have commits of the same numbers.
+/// later backup of it, or a position that a client has, is not taken for one of this ledger: both have commits and changes of the same
+/// numbers.
 pub(crate) fn renew(path: &Path) -> Result<(), BackupError> {
     let failed = || BackupError::sqlite("write", path);
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection
-        .execute_batch(
-            "PRAGMA synchronous = FULL;
-             UPDATE ledger SET identity = randomblob(16), is_open = 0,
-                stamp = max(stamp, (SELECT coalesce(max(stamp), 0) FROM lists)) + 1",
-        )
-        .map_err(failed())?;
+    let line: [u8; 8] =
+        connection.query_row("SELECT randomblob(8)", (), |row| row.get(0)).map_err(failed())?;
+    let id = [ServerRun::RESTORED, line];
+    connection.pragma_update(None, "synchronous", "FULL").map_err(failed())?;
+    let sql = "UPDATE ledger SET identity = ?1, is_open = 0,
+        stamp = max(stamp, (SELECT coalesce(max(stamp), 0) FROM lists)) + 1";
+    connection.execute(sql, [id.as_flattened()]).map_err(failed())?;
     // The last connection moves the log into the file.
     connection.close().map_err(|(_, error)| failed()(error))?;
     let log = beside(path, "-wal");

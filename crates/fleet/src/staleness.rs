@@ -83,6 +83,11 @@ impl Staleness {
         self.is_shared
     }
 
+    /// Whether the ledger is not shared, and was restored from a backup: positions of other runs are from before.
+    pub fn was_restored(&self) -> bool {
+        !self.is_shared && self.server() != ServerRun::default()
+    }
+
     /// What it does with checks once it is stale.
     pub fn when_stale(&self) -> WhenStale {
         self.when_stale
@@ -217,6 +222,7 @@ mod tests {
         let alone = Staleness::new(Some(ServerRun(7)), Duration::ZERO, WhenStale::Closed);
         assert!(!alone.is_stale() && !alone.blocks_all());
         assert_eq!((alone.age(), alone.server()), (None, ServerRun(7)));
+        assert!(alone.was_restored());
         assert!(!alone.means_away(&LedgerError::OutcomeUnknown));
     }
 

@@ -35,9 +35,23 @@ pub struct FeedPosition {
 /// standby that takes over has another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerRun(
-    /// The number. A ledger that is not shared has one until it is restored from a backup.
+    /// The number; 0 for a ledger that is not shared, unless it was restored from a backup.
     pub u64,
 );
+
+impl ServerRun {
+    /// With what the id of a ledger in a file begins that was restored from a backup. The rest is random.
+    pub const RESTORED: [u8; 8] = *b"restored";
+
+    /// That of a ledger in a file with this id. A restored one gives numbers to changes that other changes had before, so its positions
+    /// are not comparable with earlier ones.
+    pub fn of_file(ledger: [u8; 16]) -> Self {
+        match ledger.as_chunks().0 {
+            [Self::RESTORED, line] => ServerRun(u64::from_be_bytes(*line)),
+            _ => ServerRun::default(),
+        }
+    }
+}
 
 /// A list that changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

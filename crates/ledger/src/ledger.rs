@@ -373,8 +373,8 @@ impl Ledger {
     }
 
     /// Which run of which database server a shared ledger is read from and written to now. All processes that are connected to it know
-    /// the same number, so that a position in a list is comparable with those of others. Costs nothing. A ledger that is not shared has
-    /// one number until it is restored from a backup.
+    /// the same number, so that a position in a list is comparable with those of others. Costs nothing. Always 0 if the ledger
+    /// is not shared, unless it was restored from a backup.
     pub fn server(&self) -> ServerRun {
         self.store.server()
     }

@@ -139,8 +139,7 @@ impl List {
         let doubtful = self.doubtful(positions);
         if !doubtful.is_empty() {
             self.own.check_ledger()?;
-            // Nobody else's ledger is of another run only if a backup was restored since.
-            let was_restored = !self.tenant.context.staleness.is_shared();
+            let was_restored = self.tenant.context.staleness.was_restored();
             if was_restored || !self.entries().missing_lists(&doubtful)?.is_empty() {
                 return Err(CheckError::PositionLost);
             }

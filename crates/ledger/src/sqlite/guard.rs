@@ -251,9 +251,9 @@ impl Guard {
         done
     }
 
-    /// By the ledger's id, which a restored backup has anew: its sequence numbers are not those of the ledger before.
+    /// Another one for a ledger that was restored.
     pub(super) fn line(&self) -> ServerRun {
-        ServerRun(u64::from_be_bytes(self.id.as_chunks().0.first().copied().unwrap_or_default()))
+        ServerRun::of_file(self.id)
     }
 
     /// Where the lost files are to be copied from, and to, as long as this process runs.
