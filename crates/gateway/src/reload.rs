@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use portcullis_edge::gateway::Gateway;
 use portcullis_edge::tenant::Origin;
+use portcullis_proxy::Proxy;
 use tokio::runtime::Handle;
 use tracing::{error, info, warn};
 
@@ -27,6 +28,7 @@ pub(crate) struct Reload {
     text: Mutex<Text>,
     fleet: Arc<Fleet>,
     sources: Arc<Sources>,
+    proxy: Arc<Proxy>,
     runtime: Handle,
 }
 
@@ -59,11 +61,12 @@ impl Reload {
         at_start: Config,
         fleet: Arc<Fleet>,
         sources: Arc<Sources>,
+        proxy: Arc<Proxy>,
         runtime: Handle,
     ) -> Self {
         let text = Mutex::new(at_start.text.clone());
         let is_whole = AtomicBool::new(at_start.is_whole);
-        Reload { file, is_whole, text, at_start, fleet, sources, runtime }
+        Reload { file, is_whole, text, at_start, fleet, sources, proxy, runtime }
     }
 
     /// Reads the configuration file and the plugin folder again, and applies what has changed.
@@ -102,6 +105,7 @@ impl Reload {
         plugins.trust(config.trusted_keys.clone());
         match gateway.reconfigure(config.admin_token, &config.tenants) {
             Ok(()) => {
+                self.proxy.exchange_secrets(&config.meta);
                 self.sources.pull(&gateway.engine, &config.sources, &self.runtime);
                 self.is_whole.store(config.is_whole, Ordering::Relaxed);
                 *self.text.lock() = config.text.clone();

@@ -112,6 +112,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
         config.clone(),
         Arc::clone(&fleet),
         Arc::clone(&sources),
+        Arc::clone(&proxy),
         runtime.clone(),
     ));
     let wanted = config.sources.clone();

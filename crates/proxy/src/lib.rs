@@ -13,6 +13,7 @@ mod people;
 mod relay;
 mod resolver;
 mod route;
+pub mod secrets;
 pub mod settings;
 mod verdict;
 mod webhook;
@@ -20,6 +21,7 @@ mod webhook;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
@@ -30,6 +32,7 @@ use portcullis_edge::http::route::Route;
 use client::Client;
 use concurrency_limit::ConcurrencyLimit;
 pub use events::{hand_over as hand_over_changes, run as send_changes};
+use secrets::Secrets;
 use settings::{MetaSettings, TrafficSettings};
 
 /// State shared by all forwarding routes: the HTTP client, concurrency limits, and timeouts.
@@ -43,8 +46,22 @@ pub struct Proxy {
     /// clients don't stop messages.
     streams: ConcurrencyLimit,
     meta: MetaSettings,
+    /// The part of `meta` that is exchanged while the gateway runs.
+    meta_secrets: ArcSwap<MetaSecrets>,
     upstream_timeout: Duration,
     callback_timeout: Duration,
+}
+
+/// The secrets that the gateway shares with Meta.
+struct MetaSecrets {
+    app_secret: Option<Secrets>,
+    verify_token: Option<Secrets>,
+}
+
+impl MetaSecrets {
+    fn of(meta: &MetaSettings) -> Self {
+        MetaSecrets { app_secret: meta.app_secret.clone(), verify_token: meta.verify_token.clone() }
+    }
 }
 
 impl Proxy {
@@ -65,10 +82,17 @@ impl Proxy {
             sends: limit(),
             callbacks: limit(),
             streams: limit(),
+            meta_secrets: ArcSwap::from_pointee(MetaSecrets::of(&meta)),
             meta,
             upstream_timeout: Duration::from_secs(settings.upstream_timeout_seconds),
             callback_timeout: Duration::from_secs(settings.callback_timeout_seconds),
         })
+    }
+
+    /// Verifies webhooks and handshakes that arrive from now on with the `app_secret` and `verify_token` of these settings. The others have
+    /// no effect.
+    pub fn exchange_secrets(&self, meta: &MetaSettings) {
+        self.meta_secrets.store(Arc::new(MetaSecrets::of(meta)));
     }
 
     /// Whether requests that the gateway doesn't answer itself may be forwarded to an upstream.

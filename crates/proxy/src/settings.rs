@@ -1,11 +1,11 @@
 //! The settings of forwarding: `[traffic]` and `[meta]`.
 
 use axum::http::StatusCode;
-use portcullis_api::settings::Secret;
 use portcullis_edge::settings::{FieldPath, Problem, is_http_url};
 use serde::Deserialize;
 
 use crate::allowed_edge::AllowedEdge;
+use crate::secrets::Secrets;
 
 /// `[traffic]`: limits and timeouts of forwarded messages.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -38,10 +38,10 @@ impl Default for TrafficSettings {
 pub struct MetaSettings {
     /// Base URL to which requests are forwarded. Without it, nothing is forwarded.
     pub upstream: Option<String>,
-    /// The key with which Meta signs webhooks. Without it, webhooks are refused.
-    pub app_secret: Option<Secret>,
-    /// The token of the webhook handshake. Without it, the handshake is refused.
-    pub verify_token: Option<Secret>,
+    /// The key with which Meta signs webhooks, or several of which any may be it. Without one, webhooks are refused.
+    pub app_secret: Option<Secrets>,
+    /// The token of the webhook handshake, or several of which any is accepted. Without one, the handshake is refused.
+    pub verify_token: Option<Secrets>,
     /// Where webhooks of no configured sender go, and those of senders without a callback of their own.
     pub default_callback_url: Option<String>,
     /// HTTP status of the response to a message that is blocked, from 400 to 499.
@@ -60,6 +60,13 @@ impl Default for MetaSettings {
             blocked_status: 400,
             allowed_edges: Vec::new(),
         }
+    }
+}
+
+impl MetaSettings {
+    /// The settings without the secrets, which are the only ones of them that a running gateway can [exchange](crate::Proxy::exchange_secrets).
+    pub fn without_secrets(&self) -> Self {
+        MetaSettings { app_secret: None, verify_token: None, ..self.clone() }
     }
 }
 
@@ -95,11 +102,8 @@ pub fn check(proxy: &TrafficSettings, meta: &MetaSettings, root: &FieldPath, pro
         }
     }
     for (key, secret) in [("app_secret", &meta.app_secret), ("verify_token", &meta.verify_token)] {
-        if secret.as_ref().is_some_and(|secret| secret.0.is_empty()) {
-            problem(
-                in_meta.key(key),
-                "empty, so anybody could guess it: use the value of the Meta app, or leave it out",
-            );
+        if let Some(what) = secret.as_ref().and_then(Secrets::problem) {
+            problem(in_meta.key(key), what);
         }
     }
     let status = StatusCode::from_u16(meta.blocked_status);

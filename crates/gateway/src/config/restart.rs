@@ -17,7 +17,7 @@ impl Config {
             ("dialects", before.dialects != config.dialects),
             ("limits", before.limits != config.limits),
             ("traffic", before.traffic != config.traffic),
-            ("meta", before.meta != config.meta),
+            ("meta", before.meta.without_secrets() != config.meta.without_secrets()),
             ("storage.url", before.storage != config.storage),
             ("storage.master_key_file", before.master_key_file != config.master_key_file),
             ("fleet", before.fleet != config.fleet),

@@ -24,7 +24,6 @@ use http_body_util::BodyExt as _;
 use portcullis_admission::{Unfinished, WebhookTurn};
 use portcullis_ledger::{Claim, DeliveryKey, TenantId};
 use portcullis_msisdn::Direction;
-use subtle::ConstantTimeEq as _;
 use tracing::warn;
 
 use super::Proxy;
@@ -59,8 +58,7 @@ async fn shake_hands(State(proxy): State<Arc<Proxy>>, request: Request) -> Respo
         form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name).map(|(_, value)| value)
     };
     let token = field("hub.verify_token").unwrap_or_default();
-    let known = proxy.meta.verify_token.as_ref();
-    let is_right = known.is_some_and(|known| known.0.as_bytes().ct_eq(token.as_bytes()).into());
+    let is_right = proxy.meta_secrets.load().verify_token.as_ref().is_some_and(|known| known.has(&token));
     match field("hub.challenge") {
         Some(challenge) if is_right && field("hub.mode").as_deref() == Some("subscribe") => {
             let mut response = answer(StatusCode::OK);
@@ -115,13 +113,12 @@ pub(super) struct Delivery {
 /// its author is known, within the budget for that. It is computed as the body arrives, because that takes time.
 async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let app = &proxy.app;
-    let Some(secret) = proxy.meta.app_secret.as_ref().map(|secret| secret.0.clone()) else {
-        return answer(StatusCode::NOT_FOUND);
-    };
+    let known = proxy.meta_secrets.load_full();
+    let Some(secrets) = &known.app_secret else { return answer(StatusCode::NOT_FOUND) };
     let Ok(gateway) = app.open_gateway() else { return busy() };
     let (parts, body) = request.into_parts();
     let signature = parts.headers.get(signature::HEADER);
-    let expected = signature.and_then(|header| signature::Expected::read(&secret, header.as_bytes()));
+    let expected = signature.and_then(|header| signature::Expected::read(secrets.iter(), header.as_bytes()));
     let Some(mut expected) = expected else { return answer(StatusCode::UNAUTHORIZED) };
     let memory = app.unverified(parts.extensions.get().copied(), &parts.headers);
     let limit = app.max_body_bytes.min(MAX_WEBHOOK);
@@ -131,9 +128,10 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
         Err(BodyFault::NoMemory) => return busy(),
         Err(BodyFault::BrokenOff | BodyFault::Late) => return answer(StatusCode::BAD_REQUEST),
     };
-    if !expected.met() {
+    // What is signed anew is signed with the secret that Meta used.
+    let Some(secret) = expected.met().and_then(|index| secrets.iter().nth(index)).map(str::to_owned) else {
         return answer(StatusCode::UNAUTHORIZED);
-    }
+    };
     let body = body.into_verified();
     let (registry, default) = (gateway.registry.load_full(), proxy.meta.default_callback_url.clone());
     let part = |turns| {

@@ -33,27 +33,30 @@ pub(crate) fn digest(secret: &str, texts: &[&[u8]]) -> [u8; 16] {
     std::array::from_fn(|byte| digest[byte])
 }
 
-/// A signature that a body is to have, computed while the body arrives.
+/// A signature that a body is to have under one of several secrets, computed while the body arrives.
 pub(crate) struct Expected {
-    mac: Hmac<Sha256>,
+    macs: Vec<Hmac<Sha256>>,
     digest: [u8; 32],
 }
 
 impl Expected {
     /// Reads the header; `None` if no body can have this signature.
-    pub(crate) fn read(secret: &str, header: &[u8]) -> Option<Self> {
+    pub(crate) fn read<'a>(secrets: impl Iterator<Item = &'a str>, header: &[u8]) -> Option<Self> {
         let digits = str::from_utf8(header).ok()?.strip_prefix(PREFIX)?;
-        Some(Expected { mac: mac(secret, b""), digest: hex::digest(digits)? })
+        let digest = hex::digest(digits)?;
+        Some(Expected { macs: secrets.map(|secret| mac(secret, b"")).collect(), digest })
     }
 
     /// Adds the next piece of the body.
     pub(crate) fn update(&mut self, piece: &[u8]) {
-        self.mac.update(piece);
+        self.macs.iter_mut().for_each(|mac| mac.update(piece));
     }
 
-    /// Whether the pieces have this signature. The digests are compared in constant time.
-    pub(crate) fn met(self) -> bool {
-        self.mac.verify_slice(&self.digest).is_ok()
+    /// The index of the secret under which the pieces have this signature. The digests of all secrets are compared, each in constant time.
+    pub(crate) fn met(self) -> Option<usize> {
+        let is_met: Vec<bool> =
+            self.macs.into_iter().map(|mac| mac.verify_slice(&self.digest).is_ok()).collect();
+        is_met.into_iter().position(|is_met| is_met)
     }
 }
 
@@ -66,12 +69,16 @@ mod tests {
         // RFC 4231, section 4.3.
         let signature = sign("Jefe", b"what do ya want for nothing?");
         assert_eq!(signature, "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-        let is_of = |secret: &str, body: &[u8], header: &[u8]| {
-            Expected::read(secret, header).is_some_and(|mut expected| {
-                body.chunks(7).for_each(|piece| expected.update(piece));
-                expected.met()
-            })
+        let met = |secrets: &[&str], body: &[u8], header: &[u8]| {
+            let mut expected = Expected::read(secrets.iter().copied(), header)?;
+            body.chunks(7).for_each(|piece| expected.update(piece));
+            expected.met()
         };
+        let is_of = |secret: &str, body: &[u8], header: &[u8]| met(&[secret], body, header) == Some(0);
+        let body = b"what do ya want for nothing?";
+        assert_eq!(met(&["new", "Jefe"], body, signature.as_bytes()), Some(1));
+        assert_eq!(met(&["new", "newer"], body, signature.as_bytes()), None);
+        assert_eq!(met(&[], body, signature.as_bytes()), None);
         assert!(is_of("Jefe", b"what do ya want for nothing?", signature.as_bytes()));
         assert!(!is_of("jefe", b"what do ya want for nothing?", signature.as_bytes()));
         assert!(!is_of("Jefe", b"what do ya want for nothing!", signature.as_bytes()));

@@ -12,7 +12,12 @@ pub(crate) const APP_SECRET: &str = "app-secret";
 pub(crate) const PHONE_ID: &str = "106540352242922";
 
 pub(crate) fn signed(body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
+    signed_with(APP_SECRET, body)
+}
+
+/// Meta's signature with another secret.
+pub(crate) fn signed_with(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body);
     let digest = mac.finalize().into_bytes();
     format!("sha256={}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())

@@ -10,6 +10,7 @@ mod odd;
 mod opting_out;
 mod outbound;
 mod partition;
+mod rotation;
 pub(crate) mod stand;
 mod storm;
 mod tls;
