@@ -145,7 +145,9 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
     let report = backup(task, &mut |doing, done, total| progress.say(doing, done, total))?;
-    output::print(as_json, &report.json, |results| report.lines.iter().try_for_each(|line| writeln!(results, "{line}")))?;
+    output::print(as_json, &report.json, |results| {
+        report.lines.iter().try_for_each(|line| writeln!(results, "{line}"))
+    })?;
     for line in &report.summary {
         output::note(line);
     }

@@ -1,7 +1,5 @@
 //! `portcullis serve`: startup, signals and shutdown of the gateway.
 
-use std::io::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,10 +21,12 @@ use crate::config::Config;
 use crate::connections::{Connections, descriptors};
 use crate::engine::Accepted;
 use crate::fleet::Fleet;
+use crate::listeners::{self, Passed};
 use crate::reload::Reload;
 use crate::router::router;
 use crate::signals::{Command, Signals};
 use crate::sources::Sources;
+use crate::tls::Tls;
 use crate::usage::{self, Usage};
 use crate::{accept, deliveries, engine, log, others, systemd, visits};
 
@@ -43,7 +43,7 @@ const POLLS: u32 = 16;
 
 /// Runs the gateway until it receives SIGINT or SIGTERM. On SIGHUP it reads the configuration file and the plugin folder again.
 ///
-/// Prints `listening on http://ADDRESS` on standard output once it listens. It answers health checks from then on, a tenant's requests once
+/// Prints `listening on http://ADDRESS` on standard output once it listens, a line for each address. It answers health checks from then on, a tenant's requests once
 /// its lists are loaded, and all requests once all lists are.
 ///
 /// # Errors
@@ -53,19 +53,25 @@ const POLLS: u32 = 16;
 pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
     let config = Config::read(&options.config, portcullis_engine::plugin_store::names)?;
     log::start(config.log_format)?;
+    let passed = Passed::take();
     let open_files = descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .event_interval(POLLS)
         .build()
         .context("can't start the async runtime")?;
-    let served = runtime.block_on(serve(config, options, open_files));
+    let served = runtime.block_on(serve(config, options, open_files, passed));
     // Waits for blocking tasks that still write. The ledger is closed when its last user is dropped.
     runtime.shutdown_timeout(CLOSING);
     served
 }
 
-async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyhow::Result<()> {
+async fn serve(
+    config: Config,
+    options: &ServeOptions,
+    open_files: u64,
+    passed: Passed,
+) -> anyhow::Result<()> {
     // HTTP has no such dates, and opt-outs are ordered by time.
     anyhow::ensure!(SystemTime::now() >= UNIX_EPOCH, "the clock of this machine is before 1970: set it");
     // In a fleet, another gateway may have it.
@@ -77,9 +83,10 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
         );
     }
     let mut commands = Signals::watch()?;
-    let listener = accept::bind(config.listen)
-        .with_context(|| format!("can't listen on {}; is another gateway running?", config.listen))?;
-    announce(listener.local_addr().context("can't determine the address that the gateway listens on")?)?;
+    let tls = config.tls.as_ref().map(Tls::read).transpose()?.map(Arc::new);
+    let listeners = listeners::bind(&config, passed)?;
+    listeners::announce(&listeners)?;
+    let certifying = tls.clone().map(|tls| tokio::spawn(tls.watch()));
 
     let dialects = config.dialects.clone();
     let (limits, proxies) = (&config.limits, &config.trusted_proxies);
@@ -92,9 +99,10 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     let service = Service::new(Arc::clone(&app), router(Arc::clone(&app), &proxy));
     // A message in progress, and a body on its way, have a connection each.
     let outbound = 2 * config.traffic.max_in_flight as u64;
-    let table = Connections::new(open_files, outbound, limits, proxies.clone());
+    let connections = Connections::new(open_files, outbound, limits, proxies.clone());
     let patience = Duration::from_secs(limits.response_timeout_seconds);
-    let connections = tokio::spawn(accept::run(listener, service, table, patience, is_stopping));
+    let shared = accept::Shared { service, connections, patience, tls };
+    let connections = tokio::spawn(accept::run(listeners, shared, is_stopping));
     let reporting = tokio::spawn(async {
         loop {
             tokio::time::sleep(REPORT).await;
@@ -179,7 +187,7 @@ async fn serve(config: Config, options: &ServeOptions, open_files: u64) -> anyho
     writing_down.abort();
     keeping.abort();
     counting.abort();
-    for task in [following, meeting].into_iter().flatten() {
+    for task in [following, meeting, certifying].into_iter().flatten() {
         task.abort();
     }
     sources.pull(&gateway.engine, &[], &Handle::current());
@@ -226,10 +234,4 @@ fn start(
         usage_of: &|tenant| usage.of(tenant),
     };
     Ok(Gateway::start(engine, metrics, &start, |gateway| app.open_early(Arc::clone(gateway)))?)
-}
-
-#[expect(clippy::print_stdout, reason = "programs that start the gateway read its address from this line")]
-fn announce(address: SocketAddr) -> anyhow::Result<()> {
-    println!("listening on http://{address}");
-    std::io::stdout().flush().context("can't write the address to standard output")
 }

@@ -11,7 +11,7 @@ use portcullis_admission::{AddressLimit, Budget, Owner, Shares};
 
 use super::body::Memory;
 use super::error::ApiError;
-use super::peer::{self, Peer};
+use super::peer::{self, Peer, TrustedProxies};
 use crate::gateway::Gateway;
 use crate::registry::{Caller, Denied};
 use crate::settings::{Dialects, Limits};
@@ -26,7 +26,7 @@ pub struct AppState {
     ready_when_degraded: bool,
     /// The largest request body in bytes.
     pub max_body_bytes: usize,
-    trusted_proxies: Vec<IpAddr>,
+    trusted_proxies: TrustedProxies,
     unverified: Arc<Budget>,
     verified: Arc<Budget>,
     guesses: AddressLimit,
@@ -53,7 +53,7 @@ impl AppState {
     /// Creates the state without a gateway: [`Phase::Starting`]. `trusted_proxies` are believed about the address of the client.
     pub fn new(
         max_body_bytes: usize,
-        trusted_proxies: Vec<IpAddr>,
+        trusted_proxies: TrustedProxies,
         dialects: Dialects,
         limits: &Limits,
     ) -> Self {
@@ -81,7 +81,7 @@ impl AppState {
 
     /// The address that a request comes from. An unknown peer counts as one address.
     fn address(&self, peer: Option<Peer>, headers: &HeaderMap) -> IpAddr {
-        let unknown = Peer(IpAddr::from([0, 0, 0, 0]));
+        let unknown = Peer::Ip(IpAddr::from([0, 0, 0, 0]));
         peer::address(peer.unwrap_or(unknown), headers, &self.trusted_proxies)
     }
 

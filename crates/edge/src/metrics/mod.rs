@@ -3,6 +3,7 @@
 //! Label values are names chosen by the operator (tenants, lists, plugins), constants of this program, and the names of a rules plugin's
 //! reasons, which are bounded in form and number: never a phone number, a token, or text from a plugin. Events are counted when they occur. Gauges are computed on each scrape.
 
+pub mod certificate;
 mod gauges;
 pub mod requests;
 mod tenant;
@@ -142,6 +143,7 @@ impl Metrics {
             stage_seconds.clone(),
         );
         requests::register(&mut registry);
+        certificate::register(&mut registry);
         let stand = Mutex::new(Gauges::register(&mut registry));
         Metrics {
             registry,

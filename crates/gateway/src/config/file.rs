@@ -9,7 +9,9 @@ use portcullis_engine::WhenStale;
 use portcullis_proxy::settings::{MetaSettings, TrafficSettings};
 use serde::Deserialize;
 
+use super::listen::Addresses;
 use super::plugin_limits;
+use super::tls::Tls;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -36,12 +38,20 @@ pub(crate) struct File {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Server {
-    pub(crate) listen: String,
+    /// One address, or several.
+    pub(crate) listen: Addresses,
+    /// Where alone metrics and the admin API are served.
+    pub(crate) admin_listen: Option<Addresses>,
+    /// Whether `/healthz` and `/readyz` are also served on `listen` if there is `admin_listen`.
+    pub(crate) health_on_listen: Option<bool>,
+    /// The mode of Unix sockets, in octal digits.
+    pub(crate) unix_socket_mode: Option<String>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) admin_token: Option<Secret>,
     pub(crate) max_body_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) log_format: LogFormat,
-    /// Addresses of proxies whose `X-Forwarded-For` is trusted.
+    /// Addresses of proxies whose `X-Forwarded-For` is trusted, or `unix` for clients of Unix sockets.
     #[serde(default)]
     pub(crate) trusted_proxies: Vec<String>,
     /// Whether `/readyz` answers 200 while lists are out of service.

@@ -5,20 +5,23 @@ mod file;
 mod fleet;
 pub mod fuzz;
 mod lines;
+mod listen;
 pub(crate) mod plugin_limits;
 mod restart;
 mod sources;
 mod stopping;
+mod tls;
 mod whole;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_edge::gateway::OnStartFailure;
+use portcullis_edge::http::peer::TrustedProxies;
 use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_edge::settings::{
     FieldPath, Problem, TenantConfig, UniqueIds, plugins_of, trusted_keys, unknown_plugin,
@@ -34,20 +37,28 @@ use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 
 pub(crate) use file::LogFormat;
 use fleet::FleetSettings;
+pub(crate) use listen::{Endpoint, SocketName};
 pub(crate) use sources::PluginSource;
 pub(crate) use stopping::Stopping;
+pub(crate) use tls::{ClientCertificates, TlsSettings};
 pub(crate) use whole::END;
 
 /// The validated configuration of the gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Vec<Endpoint>,
+    /// Where alone metrics and the admin API are served; empty if that is on all addresses.
+    pub(crate) admin_listen: Vec<Endpoint>,
+    /// Whether health checks are also answered on `listen` if there is `admin_listen`.
+    pub(crate) health_on_listen: bool,
+    pub(crate) unix_socket_mode: u32,
+    pub(crate) tls: Option<TlsSettings>,
     pub(crate) admin_token: Option<TokenDigest>,
     /// The largest request body, in bytes.
     pub(crate) max_body_bytes: usize,
     pub(crate) log_format: LogFormat,
     /// Proxies whose `X-Forwarded-For` is trusted.
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: TrustedProxies,
     /// Whether `/readyz` answers 200 while lists are out of service.
     pub(crate) ready_when_degraded: bool,
     pub(crate) stopping: Stopping,
@@ -122,6 +133,7 @@ pub(crate) enum ConfigError {
 }
 
 const DEFAULT_MAX_BODY: u64 = 16 << 20;
+const DEFAULT_SOCKET_MODE: u32 = 0o660;
 /// In seconds.
 const DEFAULT_WATCH: u64 = 300;
 /// In seconds.
@@ -193,11 +205,24 @@ impl Config {
         let mut problems = Vec::new();
 
         let server = root.key("server");
-        let listen = typed.server.listen.parse::<SocketAddr>();
-        if listen.is_err() {
-            let what = "must be an IP address and a port; write it like 127.0.0.1:8480";
-            problems.push(Problem::new(server.key("listen"), what));
+        let listen = listen::check(&typed.server.listen, folder, &server.key("listen"), &mut problems);
+        let admin_listen = typed.server.admin_listen.as_ref().map_or_else(Vec::new, |addresses| {
+            listen::check(addresses, folder, &server.key("admin_listen"), &mut problems)
+        });
+        if admin_listen.iter().any(|of_admin| listen.iter().any(|other| listen::is_same(of_admin, other))) {
+            let what = "has an address of server.listen; use another one";
+            problems.push(Problem::new(server.key("admin_listen"), what));
         }
+        let unix_socket_mode = match &typed.server.unix_socket_mode {
+            Some(text) => listen::mode(text),
+            None => Some(DEFAULT_SOCKET_MODE),
+        };
+        if unix_socket_mode.is_none() {
+            let what = "must be three or four octal digits that let the owner read and write; leave it out for \"0660\"";
+            problems.push(Problem::new(server.key("unix_socket_mode"), what));
+        }
+        let tls = typed.server.tls.as_ref();
+        let tls = tls::check(tls, &listen, &admin_listen, folder, &server, &mut problems);
         let admin_token = typed.server.admin_token.as_ref().map(|secret| TokenDigest::parse(&secret.0));
         if let Some(Err(error)) = admin_token {
             let what = format!("{error}; create one with `portcullis token new`");
@@ -292,7 +317,7 @@ impl Config {
                 tenants.push(tenant);
             }
         }
-        let (Ok(listen), Ok(storage), true) = (listen, storage, problems.is_empty()) else {
+        let (Ok(storage), true) = (storage, problems.is_empty()) else {
             return Err(problems);
         };
         let master_key_file = match (&typed.storage.master_key_file, &storage) {
@@ -302,6 +327,10 @@ impl Config {
         };
         let config = Config {
             listen,
+            admin_listen,
+            health_on_listen: typed.server.health_on_listen.unwrap_or(true),
+            unix_socket_mode: unix_socket_mode.unwrap_or(DEFAULT_SOCKET_MODE),
+            tls,
             admin_token,
             max_body_bytes: usize::try_from(max_body).unwrap_or(usize::MAX),
             log_format: typed.server.log_format,
@@ -345,18 +374,23 @@ fn strange_keys(tenant: &TenantConfig, trusted: &TrustedKeys, place: &FieldPath)
     strange.map(|(index, _)| Problem::new(place.key("trusted_keys").index(index).key("key"), what)).collect()
 }
 
-fn addresses(typed: &[String], server: &FieldPath, problems: &mut Vec<Problem>) -> Vec<IpAddr> {
-    let mut addresses = Vec::with_capacity(typed.len());
+/// The word for clients of Unix sockets among the trusted proxies.
+const UNIX: &str = "unix";
+
+fn addresses(typed: &[String], server: &FieldPath, problems: &mut Vec<Problem>) -> TrustedProxies {
+    let mut trusted = TrustedProxies::default();
     for (index, text) in typed.iter().enumerate() {
         match text.parse::<IpAddr>() {
-            Ok(address) => addresses.push(address.to_canonical()),
+            Ok(address) => trusted.addresses.push(address.to_canonical()),
+            Err(_) if text == UNIX => trusted.unix = true,
             Err(_) => {
-                let what = "must be an IP address; write it like 10.0.0.5";
+                let what =
+                    "must be an IP address, or unix for clients of Unix sockets; write it like 10.0.0.5";
                 problems.push(Problem::new(server.key("trusted_proxies").index(index), what));
             }
         }
     }
-    addresses
+    trusted
 }
 
 #[cfg(test)]

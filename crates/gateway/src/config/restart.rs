@@ -8,6 +8,10 @@ impl Config {
         let config = self;
         let changes = [
             ("server.listen", before.listen != config.listen),
+            ("server.admin_listen", before.admin_listen != config.admin_listen),
+            ("server.health_on_listen", before.health_on_listen != config.health_on_listen),
+            ("server.unix_socket_mode", before.unix_socket_mode != config.unix_socket_mode),
+            ("server.tls", before.tls != config.tls),
             ("server.max_body_bytes", before.max_body_bytes != config.max_body_bytes),
             ("server.log_format", before.log_format != config.log_format),
             ("server.trusted_proxies", before.trusted_proxies != config.trusted_proxies),

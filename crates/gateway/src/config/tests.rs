@@ -40,7 +40,8 @@ fn parse(text: &str) -> Result<Config, String> {
 #[test]
 fn what_is_typed_means_what_it_says() {
     let config = parse(GOOD).unwrap();
-    assert_eq!(config.listen, "127.0.0.1:8480".parse().unwrap());
+    let [listen] = &config.listen[..] else { panic!("one address") };
+    assert_eq!(listen.to_string(), "http://127.0.0.1:8480");
     assert_eq!(config.storage, StorageUrl::Sqlite("/etc/data/portcullis.db".into()));
     assert_eq!(config.master_key_file, Path::new("/etc/data/portcullis.key"));
     assert_eq!(config.plugins_dir.as_deref(), Some(Path::new("/etc/plugins")));
@@ -89,7 +90,33 @@ fn the_grace_covers_what_a_message_may_take() {
 
 /// Text in [`GOOD`], its replacement, the line that is reported, and a part of the message.
 const WRONG: &[(&str, &str, usize, &str)] = &[
-    ("listen = \"127.0.0.1:8480\"", "listen = \"localhost\"", 3, "write it like 127.0.0.1:8480"),
+    ("listen = \"127.0.0.1:8480\"", "listen = \"localhost\"", 3, "such as 127.0.0.1:8480"),
+    (
+        "listen = \"127.0.0.1:8480\"",
+        "listen = [\"unix:p.sock\", \"unix:\"]",
+        3,
+        "server.listen[1]: is not an address",
+    ),
+    ("listen = \"127.0.0.1:8480\"", "listen = []", 3, "must have 1 to 16 addresses"),
+    ("listen = \"127.0.0.1:8480\"", "listen = \"https://127.0.0.1:8480\"", 3, "add [server.tls]"),
+    (
+        "listen = \"127.0.0.1:8480\"",
+        "listen = \"127.0.0.1:8480\"\nadmin_listen = \"http://127.0.0.1:8480\"",
+        4,
+        "has an address of server.listen",
+    ),
+    (
+        "listen = \"127.0.0.1:8480\"",
+        "listen = \"127.0.0.1:8480\"\nunix_socket_mode = \"rw\"",
+        4,
+        "leave it out for \"0660\"",
+    ),
+    (
+        "[plugins]",
+        "[server.tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\n[plugins]",
+        9,
+        "write one as https://",
+    ),
     ("listen = \"127.0.0.1:8480\"", "port = 8480", 3, "unknown field `port`; known are `listen`"),
     ("listen = \"127.0.0.1:8480\"", "listen = 8480", 3, "server.listen: must be a string"),
     ("listen = \"127.0.0.1:8480\"", "listen = \"127.0.0.1:8480", 3, "not TOML: "),

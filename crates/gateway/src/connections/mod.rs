@@ -4,25 +4,30 @@
 //! are idle make room: first those that never sent a request. A few places are left for health checks and the administrator.
 //!
 //! Connections of either kind make room for their own kind only. Otherwise ordinary connections would take the places that are left.
+//!
+//! A connection of HTTP/2 has many requests in progress at once. There may be as many of these in all as connections, and of one address
+//! as connections of it: so what is allowed for each connection holds for each of them.
 
+mod client_stream;
 pub(crate) mod descriptors;
 mod given_up;
 mod stream;
 mod watched;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use portcullis_admission::LogLimit;
-use portcullis_edge::http::peer;
+use portcullis_edge::http::peer::{self, Peer, TrustedProxies};
 use portcullis_edge::metrics::requests::{Closed, closed};
 use portcullis_edge::settings::Limits;
 use tokio::task::AbortHandle;
 use tracing::warn;
 
+pub(crate) use client_stream::ClientStream;
 use descriptors::REMEDY;
 use given_up::GivenUp;
 pub(crate) use given_up::WAIT;
@@ -37,12 +42,14 @@ pub(crate) struct Connections {
     reserve: usize,
     per_address: usize,
     /// Proxies, whose connections are those of many clients.
-    trusted: Vec<IpAddr>,
+    trusted: TrustedProxies,
     table: Mutex<Table>,
     given_up: GivenUp,
     /// The number of connections so far. It also is the clock by which the oldest idle connection is found: a real one would cost
     /// each request.
     clock: AtomicU64,
+    /// The requests of HTTP/2 in progress.
+    streams: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -64,6 +71,8 @@ struct Kind {
 struct OfAddress {
     connections: HashMap<u64, Arc<Connection>>,
     exhausted: Arc<Exhausted>,
+    /// The requests of HTTP/2 in progress.
+    streams: Arc<AtomicUsize>,
 }
 
 /// Whether a search found no idle connection, and none has become idle since.
@@ -107,6 +116,8 @@ pub(crate) struct Connection {
     is_reserved: bool,
     /// Of its kind, and of its address.
     exhausted: [Arc<Exhausted>; 2],
+    /// The requests of HTTP/2 that its address has in progress.
+    streams: Arc<AtomicUsize>,
 }
 
 const CLOSING: u32 = u32::MAX;
@@ -117,13 +128,16 @@ pub(crate) struct Place {
     address: IpAddr,
     id: u64,
     connection: Arc<Connection>,
-    /// Whether it is a proxy's, whose clients are many.
+    /// Whether it is that of many clients: a proxy's, or one of a Unix socket.
     is_of_many: bool,
     is_slowed: bool,
 }
 
 /// A request in progress. If it is dropped, the client has given it up.
 pub(crate) struct Unanswered(Option<Arc<Place>>);
+
+/// A request of HTTP/2 in progress, which counts until it is dropped.
+pub(crate) struct Stream(Arc<Place>);
 
 /// Keeps a connection from being idle until it is dropped.
 pub(crate) struct Busy {
@@ -132,19 +146,22 @@ pub(crate) struct Busy {
     is_request: bool,
 }
 
+/// What connections of Unix sockets are counted under: no client has it.
+const UNIX: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// Lines about connections that were closed for lack of room.
 static FULL: LogLimit = LogLimit::new(5);
 
 impl Connections {
     /// Divides the limit of open files, and logs what it allows. `outbound` is the most connections that the gateway opens itself.
-    pub(crate) fn new(open_files: u64, outbound: u64, limits: &Limits, trusted: Vec<IpAddr>) -> Arc<Self> {
+    pub(crate) fn new(open_files: u64, outbound: u64, limits: &Limits, trusted: TrustedProxies) -> Arc<Self> {
         let all = descriptors::connections(open_files, outbound, limits.max_connections);
         descriptors::announce(open_files, all, limits.max_connections);
         let per_address = limits.max_connections_per_address.map_or(all / 2, |most| most as usize);
         Arc::new(Self::of(all, per_address, trusted))
     }
 
-    fn of(all: usize, per_address: usize, trusted: Vec<IpAddr>) -> Self {
+    fn of(all: usize, per_address: usize, trusted: TrustedProxies) -> Self {
         let reserve = (all / 16).clamp(4, 64);
         Connections {
             most: all - reserve,
@@ -154,17 +171,23 @@ impl Connections {
             table: Mutex::default(),
             given_up: GivenUp::new(),
             clock: AtomicU64::new(0),
+            streams: AtomicUsize::new(0),
         }
     }
 
-    /// Finds a place for a connection from this address. If there is none, closes idle connections. Returns `None` if there is no
+    /// Finds a place for a connection from this peer. If there is none, closes idle connections. Returns `None` if there is no
     /// place then either.
-    pub(crate) fn admit(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
-        let from = from.to_canonical();
-        let address = peer::network(from);
+    ///
+    /// Who may open a Unix socket is said by its file, so such peers share the connections without a limit of their own.
+    pub(crate) fn admit(self: &Arc<Self>, from: Peer) -> Option<Place> {
+        let is_of_many = from == Peer::Unix || self.trusted.contains(from);
+        let address = match from {
+            Peer::Ip(address) => peer::network(address),
+            Peer::Unix => UNIX,
+        };
         let mut table = self.table.lock();
         let own = table.by_address.get(&address).map_or(0, |of_address| of_address.connections.len());
-        if own >= self.per_address && !self.trusted.contains(&from) {
+        if own >= self.per_address && !is_of_many {
             let made_room = table.evict(Which::Address(address), self.per_address);
             log_full(Closed::Address, made_room);
             if made_room == 0 {
@@ -188,7 +211,6 @@ impl Connections {
         let id = self.clock.fetch_add(1, Ordering::Relaxed);
         let connection = table.insert(address, id, is_reserved);
         drop(table);
-        let is_of_many = self.trusted.contains(&from);
         let is_slowed = !is_of_many && self.given_up.is_slowed(address);
         Some(Place { connections: Arc::clone(self), address, id, connection, is_of_many, is_slowed })
     }
@@ -243,6 +265,7 @@ impl Table {
             task: OnceLock::new(),
             is_reserved,
             exhausted: [Arc::clone(&kind.exhausted), Arc::clone(&of_address.exhausted)],
+            streams: Arc::clone(&of_address.streams),
         });
         kind.count += 1;
         of_address.connections.insert(id, Arc::clone(&connection));
@@ -357,6 +380,37 @@ impl Place {
         self.is_slowed
     }
 
+    /// Whether its address gives up many requests now, so that each further one has to wait.
+    pub(crate) fn must_wait(&self) -> bool {
+        !self.is_of_many && self.connections.given_up.is_slowed(self.address)
+    }
+
+    /// The number of requests in progress, and of responses on their way.
+    pub(crate) fn occupants(&self) -> u32 {
+        self.connection.busy.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request of HTTP/2. Returns `None` if there are as many as there may be, in all or of this address. Those of the reserve
+    /// always get in, as they are few.
+    pub(crate) fn stream(self: &Arc<Self>) -> Option<Stream> {
+        let (connections, of_address) = (&self.connections, &self.connection.streams);
+        let in_all = connections.streams.fetch_add(1, Ordering::Relaxed);
+        let own = of_address.fetch_add(1, Ordering::Relaxed);
+        let stream = Stream(Arc::clone(self));
+        let is_over = if own >= connections.per_address && !self.is_of_many {
+            Some(Closed::Address)
+        } else {
+            (in_all >= connections.most).then_some(Closed::Limit)
+        };
+        match is_over.filter(|_| !self.is_reserved()) {
+            None => Some(stream),
+            Some(limit) => {
+                log_full(limit, 0);
+                None
+            }
+        }
+    }
+
     /// A request has begun that is to be answered.
     pub(crate) fn unanswered(self: &Arc<Self>) -> Unanswered {
         Unanswered((!self.is_of_many).then(|| Arc::clone(self)))
@@ -368,7 +422,7 @@ impl Place {
     }
 
     /// The number of requests that have begun.
-    fn requests(&self) -> u32 {
+    pub(crate) fn requests(&self) -> u32 {
         self.connection.requests.load(Ordering::Relaxed)
     }
 
@@ -422,6 +476,13 @@ impl Drop for Unanswered {
     }
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.connections.streams.fetch_sub(1, Ordering::Relaxed);
+        self.0.connection.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         let Place { connections, connection, .. } = &*self.place;
@@ -451,7 +512,7 @@ mod tests {
 
     /// A connection that is served by a task that does nothing.
     fn connect(connections: &Arc<Connections>, from: IpAddr) -> Option<Arc<Place>> {
-        let place = Arc::new(connections.admit(from)?);
+        let place = Arc::new(connections.admit(Peer::Ip(from))?);
         place.served_by(tokio::spawn(std::future::pending::<()>()).abort_handle());
         Some(place)
     }
@@ -462,7 +523,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_never_asked_makes_room_first() {
-        let connections = Arc::new(Connections::of(20, 20, Vec::new()));
+        let connections = Arc::new(Connections::of(20, 20, TrustedProxies::default()));
         let places: Vec<Arc<Place>> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
         drop(Arc::clone(&places[0]).begin());
         let _busy = Arc::clone(&places[1]).begin();
@@ -474,7 +535,7 @@ mod tests {
 
     #[tokio::test]
     async fn if_nobody_is_idle_the_reserve_is_left() {
-        let connections = Arc::new(Connections::of(20, 20, Vec::new()));
+        let connections = Arc::new(Connections::of(20, 20, TrustedProxies::default()));
         let places: Vec<Arc<Place>> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
         let busy: Vec<Busy> = places.into_iter().map(|place| place.begin().unwrap()).collect();
         let reserved: Vec<(Arc<Place>, Busy)> = (0..4)
@@ -492,7 +553,7 @@ mod tests {
 
     #[tokio::test]
     async fn ordinary_connections_never_take_the_reserve() {
-        let connections = Arc::new(Connections::of(20, 20, Vec::new()));
+        let connections = Arc::new(Connections::of(20, 20, TrustedProxies::default()));
         let places: Vec<Arc<Place>> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
         let _busy: Vec<Busy> = places.into_iter().map(|place| place.begin().unwrap()).collect();
         let first = connect(&connections, address(2)).unwrap();
@@ -506,7 +567,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_are_searched_again_only_once_one_has_become_idle() {
-        let connections = Arc::new(Connections::of(20, 20, Vec::new()));
+        let connections = Arc::new(Connections::of(20, 20, TrustedProxies::default()));
         let places: Vec<Arc<Place>> = (0..16).map(|_| connect(&connections, address(1)).unwrap()).collect();
         let mut busy: Vec<Busy> = places.iter().map(|place| Arc::clone(place).begin().unwrap()).collect();
         let is_exhausted = || connections.table.lock().ordinary.exhausted.is_set();
@@ -520,7 +581,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_requests_that_did_not_wait_for_the_socket_give_way() {
-        let connections = Arc::new(Connections::of(20, 20, Vec::new()));
+        let connections = Arc::new(Connections::of(20, 20, TrustedProxies::default()));
         let place = connect(&connections, address(1)).unwrap();
         assert!(!place.must_give_way(), "the first");
         assert!(place.must_give_way() && place.must_give_way());
@@ -532,7 +593,8 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_gives_up_many_requests_waits_at_its_next_connections() {
         let (patient, proxy) = (address(2), address(9));
-        let connections = Arc::new(Connections::of(100, 50, vec![proxy]));
+        let connections =
+            Arc::new(Connections::of(100, 50, TrustedProxies { addresses: vec![proxy], unix: false }));
         let [bad, good, of_proxy] =
             [address(1), patient, proxy].map(|from| connect(&connections, from).unwrap());
         for _ in 0..300 {
@@ -548,7 +610,8 @@ mod tests {
     #[tokio::test]
     async fn an_address_over_its_limit_closes_its_own_connections() {
         let proxy = address(9);
-        let connections = Arc::new(Connections::of(100, 4, vec![proxy]));
+        let connections =
+            Arc::new(Connections::of(100, 4, TrustedProxies { addresses: vec![proxy], unix: false }));
         let others = connect(&connections, address(2)).unwrap();
         let places: Vec<Arc<Place>> = (0..5).map(|_| connect(&connections, address(1)).unwrap()).collect();
         assert_eq!(places.iter().filter(|place| is_closed(place)).count(), 1);
@@ -557,5 +620,27 @@ mod tests {
         assert!(connect(&connections, address(1)).is_none());
         let of_proxy: Vec<Arc<Place>> = (0..9).map(|_| connect(&connections, proxy).unwrap()).collect();
         assert!(!of_proxy.iter().any(is_closed));
+    }
+
+    #[tokio::test]
+    async fn an_address_has_as_many_requests_over_http2_as_connections() {
+        let connections = Arc::new(Connections::of(100, 4, TrustedProxies::default()));
+        let place = connect(&connections, address(1)).unwrap();
+        let mut streams: Vec<Stream> = (0..4).map(|_| place.stream().unwrap()).collect();
+        assert!(place.stream().is_none() && connect(&connections, address(1)).unwrap().stream().is_none());
+        let others = connect(&connections, address(2)).unwrap();
+        assert!(others.stream().is_some());
+        streams.pop();
+        assert!(place.stream().is_some());
+        drop(streams);
+        assert_eq!(connections.streams.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn clients_of_unix_sockets_share_all_connections() {
+        let connections = Arc::new(Connections::of(100, 4, TrustedProxies::default()));
+        let places: Vec<Place> = (0..9).map(|_| connections.admit(Peer::Unix).unwrap()).collect();
+        assert!(places.iter().all(|place| place.is_of_many && !place.is_slowed()));
+        assert!(connect(&connections, peer::LOCAL).is_some());
     }
 }

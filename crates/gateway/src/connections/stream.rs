@@ -1,19 +1,19 @@
 //! A connection's stream, which fails if the client does not take what is written, or does not finish the head of a request.
 
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use portcullis_edge::metrics::requests::{Closed, closed};
 
+use super::client_stream::ClientStream;
 use super::{Busy, Place};
 
 /// A stream whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) if the client takes nothing for too long, or too little, and
@@ -26,7 +26,13 @@ use super::{Busy, Place};
 ///
 /// A client that sends faster than it is read gives way to others every [`MOST_READS`] reads.
 pub(crate) struct TimedStream {
-    stream: TokioIo<TcpStream>,
+    stream: TokioIo<ClientStream>,
+    /// What was read of the first bytes, to see which protocol they are of, and is yet to be served.
+    seen: Seen,
+    /// Whether several requests may be in progress at once.
+    is_multiplexed: bool,
+    /// Whether a flush waits: that of TLS does, for the socket.
+    is_flushing: bool,
     place: Arc<Place>,
     patience: Duration,
     /// How long writes may still wait.
@@ -65,11 +71,25 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// but wakes its task at once: see [`Place::must_give_way`].
 const MOST_READS: u32 = 4;
 
+/// What each connection of HTTP/2 begins with (RFC 9113, section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The first bytes of a connection, and which of them are yet to be served.
+#[derive(Default)]
+struct Seen {
+    bytes: [u8; PREFACE.len()],
+    start: usize,
+    end: usize,
+}
+
 impl TimedStream {
-    pub(crate) fn new(stream: TcpStream, place: Arc<Place>, patience: Duration) -> Self {
+    pub(crate) fn new(stream: ClientStream, place: Arc<Place>, patience: Duration) -> Self {
         let (stream, requests) = (TokioIo::new(stream), place.requests());
         TimedStream {
             stream,
+            seen: Seen::default(),
+            is_multiplexed: false,
+            is_flushing: false,
             place,
             patience,
             credit: patience,
@@ -80,8 +100,61 @@ impl TimedStream {
         }
     }
 
+    /// Reads the first bytes, as many as it takes to see whether the client speaks HTTP/2 without having said so before.
+    ///
+    /// # Errors
+    /// Those of the stream. If the client sends a part of the preface only, as those of the head of a request.
+    pub(crate) async fn speaks_http2(&mut self) -> io::Result<bool> {
+        loop {
+            let seen = &self.seen.bytes[..self.seen.end];
+            if seen.len() == PREFACE.len() || *seen != PREFACE[..seen.len()] {
+                return Ok(seen == PREFACE);
+            }
+            let mut more = [0; PREFACE.len()];
+            let rest = PREFACE.len() - seen.len();
+            let read = poll_fn(|context| {
+                let mut buffer = ReadBuf::new(&mut more[..rest]);
+                ready!(self.poll_socket(context, buffer.unfilled()))?;
+                Poll::Ready(io::Result::Ok(buffer.filled().len()))
+            })
+            .await?;
+            if read == 0 {
+                return Ok(false);
+            }
+            let end = self.seen.end + read;
+            self.seen.bytes[self.seen.end..end].copy_from_slice(&more[..read]);
+            self.seen.end = end;
+        }
+    }
+
+    /// The stream, for a protocol that has several requests in progress at once, and limits of its own for their heads.
+    pub(crate) fn multiplexed(self) -> Self {
+        TimedStream { is_multiplexed: true, ..self }
+    }
+
+    fn poll_socket(&mut self, context: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if self.reads == MOST_READS {
+            self.reads = 0;
+            // Wakes the task once the other sockets have been looked at.
+            let _ = pin!(tokio::task::yield_now()).poll(context);
+            return Poll::Pending;
+        }
+        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if outcome.is_ready() {
+            self.reads += 1;
+        } else {
+            self.reads = 0;
+            self.place.waited();
+        }
+        self.read(context, outcome)
+    }
+
     /// Accounts for the outcome of a read.
     fn read(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        if self.is_multiplexed {
+            // Which bytes are of a head shows in the frames: see the protocol's own limits.
+            return outcome;
+        }
         let requests = self.place.requests();
         if self.requests != requests {
             (self.requests, self.head) = (requests, Head::Awaited);
@@ -149,22 +222,16 @@ impl Read for TimedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.reads == MOST_READS {
-            self.reads = 0;
-            // Wakes the task once the other sockets have been looked at.
-            let _ = pin!(tokio::task::yield_now()).poll(context);
-            return Poll::Pending;
+        let seen = &self.seen.bytes[self.seen.start..self.seen.end];
+        if seen.is_empty() {
+            return self.poll_socket(context, buffer);
         }
-        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if outcome.is_ready() {
-            self.reads += 1;
-        } else {
-            self.reads = 0;
-            self.place.waited();
-        }
-        self.read(context, outcome)
+        let taken = seen.len().min(buffer.remaining());
+        buffer.put_slice(&seen[..taken]);
+        self.seen.start += taken;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -192,7 +259,12 @@ impl Write for TimedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let outcome = Pin::new(&mut self.stream).poll_flush(context);
+        if outcome.is_pending() || self.is_flushing {
+            self.is_flushing = outcome.is_pending();
+            return self.written(context, outcome.map_ok(|()| 0)).map_ok(|_| ());
+        }
+        outcome
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -202,12 +274,12 @@ impl Write for TimedStream {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
     use std::io::Write as _;
     use std::net::Ipv4Addr;
 
-    use hyper::rt::ReadBuf;
     use tokio::net::TcpListener;
+
+    use portcullis_edge::http::peer::{Peer, TrustedProxies};
 
     use super::super::Connections;
     use super::*;
@@ -222,10 +294,11 @@ mod tests {
         while socket.peek(&mut all).await.unwrap() < all.len() {
             tokio::task::yield_now().await;
         }
-        let connections = Arc::new(Connections::of(20, 20, Vec::new()));
-        let place = Arc::new(connections.admit(from.ip()).unwrap());
+        let connections = Arc::new(Connections::of(20, 20, TrustedProxies::default()));
+        let place = Arc::new(connections.admit(Peer::Ip(from.ip())).unwrap());
         assert!(!place.must_give_way());
-        let mut stream = TimedStream::new(socket, Arc::clone(&place), Duration::from_secs(5));
+        let mut stream =
+            TimedStream::new(ClientStream::Tcp(socket), Arc::clone(&place), Duration::from_secs(5));
         let mut reads = async || {
             poll_fn(|context| {
                 let mut count = 0;

@@ -209,6 +209,7 @@ fn docs_configuration_has_exactly_the_known_settings() {
     let ninety_nine = "[dialects.ninety_nine]";
     let sections = [
         ("[server]", "", "[server]"),
+        ("[server.tls]", "", "[server.tls]"),
         ("[limits]", "", "[limits]"),
         ("[storage]", "", "[storage]"),
         ("[fleet]", "", "[fleet]"),

@@ -52,7 +52,11 @@ fn settings_are_changed_one_by_one() {
     let refused = admin(&gateway, "tenant change globex").input(r#"{"default_region": "Sweden"}"#).ends(2);
     assert!(refused.err.contains("default_region"), "{}", refused.err);
     let torn = admin(&gateway, "tenant put globex").input(r#"{"access_token": "EAAB-secret""#).ends(2);
-    assert!(torn.err.contains("standard input is not a JSON object") && !torn.err.contains("EAAB"), "{}", torn.err);
+    assert!(
+        torn.err.contains("standard input is not a JSON object") && !torn.err.contains("EAAB"),
+        "{}",
+        torn.err
+    );
     assert!(admin(&gateway, "sender list").ends(2).err.contains("--tenant"));
     assert!(gateway.command("tenant list").ends(2).err.contains("PORTCULLIS_ADMIN_TOKEN"));
 }
@@ -75,8 +79,7 @@ fn results_are_json_where_a_program_reads_them() {
     let lines = |text: &str| -> Vec<Value> { text.lines().map(object).collect() };
     let blocked = gateway.command("--json block +46731000001 --sender support").good().out;
     assert_eq!(lines(&blocked)[0]["number"], "+46731000001");
-    let checked =
-        gateway.command("check --json +46731000001 +46731000002 -s support -d inbound").ends(1).out;
+    let checked = gateway.command("check --json +46731000001 +46731000002 -s support -d inbound").ends(1).out;
     let expected = [
         json!({ "number": "+46731000001", "verdict": "block" }),
         json!({ "number": "+46731000002", "verdict": "allow" }),
