@@ -155,7 +155,8 @@ impl Connection {
         if is_http2 {
             // Until it is dropped, the gateway waits for the connection.
             let _watcher = watcher;
-            http2::serve(stream, answering, patience, self.stopping).await?;
+            // In memory of its own, so that connections of HTTP/1.1 don't have it.
+            Box::pin(http2::serve(stream, answering, patience, self.stopping)).await?;
         } else {
             watcher.watch(http1::serve(stream, answering)).await?;
         }
@@ -168,7 +169,7 @@ impl Connection {
             return Ok(Some((ClientStream::Tcp(stream), Protocol::Unknown)));
         };
         let opened = tokio::select! {
-            opened = tokio::time::timeout(handshake::PATIENCE, handshake::open(stream, &acceptor)) => opened,
+            opened = tokio::time::timeout(handshake::PATIENCE, Box::pin(handshake::open(stream, &acceptor))) => opened,
             _ = self.stopping.changed() => return Ok(None),
         };
         let Ok(opened) = opened else {

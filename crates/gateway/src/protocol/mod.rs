@@ -18,6 +18,7 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 use portcullis_edge::http::ApiError;
 use portcullis_edge::http::peer::Peer;
+use portcullis_edge::metrics::requests;
 use portcullis_native::{Answered, Service};
 
 use crate::connections::Place;
@@ -59,7 +60,7 @@ impl Answering {
             return Ok(too_many());
         }
         if !self.audience.has(request.uri().path()) {
-            return Ok(ApiError::not_found().into_response().map(Either::Right));
+            return Ok(refused(ApiError::not_found()));
         }
         self.service.call(request, self.peer, patience).await
     }
@@ -67,8 +68,15 @@ impl Answering {
 
 /// The response to requests that there is no room for.
 fn too_many() -> Answered {
-    let error = ApiError::unavailable("there are too many connections: retry in a moment, with fewer");
-    let mut response = error.into_response();
+    let mut response =
+        refused(ApiError::unavailable("there are too many connections: retry in a moment, with fewer"));
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response.map(Either::Right)
+    response
+}
+
+/// The response to a request that does not get to the service, which counts others that it refuses.
+fn refused(error: ApiError) -> Answered {
+    let response = error.into_response().map(Either::Right);
+    requests::refused(response.status().as_u16());
+    response
 }

@@ -18,7 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// The first byte of what a client of TLS sends: a record of the handshake (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 22;
 /// The most bytes that are read of a request which is refused.
-const MOST_DISCARDED: usize = 16 << 10;
+const MOST_DISCARDED: usize = 4 << 10;
 
 /// Opens TLS. Returns `None` for a client that sends something else, and tells it so.
 ///
@@ -36,12 +36,16 @@ pub(crate) async fn open(
         return acceptor.accept(stream).await.map(Some);
     }
     // What was not read when the connection is closed would keep the client from reading the response.
-    let mut request = vec![0; MOST_DISCARDED];
-    let _ = stream.read(&mut request).await?;
+    discard(&mut stream).await?;
     stream.write_all(refusal().as_bytes()).await?;
     stream.shutdown().await?;
-    let _ = stream.read(&mut request).await?;
+    discard(&mut stream).await?;
     Ok(None)
+}
+
+/// Reads what has arrived, or waits for it, and drops it. Returns its length.
+async fn discard(stream: &mut TcpStream) -> io::Result<usize> {
+    stream.read(&mut [0; MOST_DISCARDED]).await
 }
 
 /// The body of the response to a request without TLS.

@@ -89,9 +89,10 @@ fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let read = || File::open(file)?.take(LONGEST + 1).read_to_end(&mut text);
-    let length = { read }().with_context(|| format!("can't read {}", file.display()))?;
-    anyhow::ensure!(length as u64 <= LONGEST, "{} is longer than 1 MiB", file.display());
+    File::open(file)
+        .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text))
+        .with_context(|| format!("can't read {}", file.display()))?;
+    anyhow::ensure!(text.len() as u64 <= LONGEST, "{} is longer than 1 MiB", file.display());
     Ok(text)
 }
 

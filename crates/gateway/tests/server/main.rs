@@ -19,6 +19,7 @@ mod hang_up;
 mod history;
 mod holds;
 mod limits;
+mod listeners;
 mod lost_ledger;
 mod neighbours;
 mod policy;
