@@ -45,7 +45,8 @@ pub(crate) async fn open(
 
 /// Reads what has arrived, or waits for it, and drops it. Returns its length.
 async fn discard(stream: &mut TcpStream) -> io::Result<usize> {
-    stream.read(&mut [0; MOST_DISCARDED]).await
+    let mut dropped = vec![0; MOST_DISCARDED];
+    stream.read(&mut dropped).await
 }
 
 /// The body of the response to a request without TLS.
