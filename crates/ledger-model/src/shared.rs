@@ -61,3 +61,17 @@ pub struct ChangedList {
     /// The latest change.
     pub sequence: Seq,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_restored_ledger_in_a_file_has_a_run_of_its_own() {
+        let line = [0, 0, 0, 0, 0, 0, 1, 2];
+        let id = |first: [u8; 8]| std::array::from_fn(|at| [first, line].as_flattened()[at]);
+        assert_eq!(ServerRun::of_file(id(ServerRun::RESTORED)), ServerRun(258));
+        assert_eq!(ServerRun::of_file(id(*b"Restored")), ServerRun::default());
+        assert_eq!(ServerRun::of_file([0; 16]), ServerRun::default());
+    }
+}
