@@ -4,6 +4,7 @@
 mod address_limit;
 mod blocking;
 mod budget;
+mod fair_queue;
 mod lane;
 mod lifecycle;
 mod log_limit;
@@ -28,6 +29,7 @@ mod workers;
 pub use address_limit::AddressLimit;
 pub use blocking::blocking;
 pub use budget::{Budget, Shares};
+pub use fair_queue::{BULK, FairQueue};
 pub use lane::Lane;
 pub use lifecycle::{Closed, Lifecycle, Operation};
 pub use log_limit::LogLimit;

@@ -12,7 +12,6 @@ mod entries;
 mod examine;
 mod expiry;
 mod failure;
-mod fair_queue;
 mod feed;
 mod forgotten;
 mod guard;

@@ -2,7 +2,7 @@
 //!
 //! A flush costs hundreds of times as much as writing the rows. So one thread owns the writing connection, and callers
 //! queue their jobs and wait. The thread takes the jobs that queued up during the previous flush, [fairly between
-//! tenants](super::fair_queue), runs them in one transaction, commits once, and replies to all callers. Writes to the entries of the same list are merged, to share
+//! tenants](portcullis_admission::FairQueue), runs them in one transaction, commits once, and replies to all callers. Writes to the entries of the same list are merged, to share
 //! the fixed costs. If a job fails, the transaction is rolled back, and each job is run again in its own transaction.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use portcullis_admission::{BULK, FairQueue};
 use portcullis_keys::TenantKeys;
 use portcullis_ledger_model::{Write, Written};
 use rusqlite::Connection;
@@ -18,7 +19,6 @@ use rusqlite::config::DbConfig;
 
 use super::Sqlite;
 use super::failure::again;
-use super::fair_queue::{BULK, FairQueue};
 use super::forgotten;
 use super::guard::Guard;
 use super::job::{Answer, EntryWrites, Job, Ran, Task, Work};

@@ -1,4 +1,4 @@
-//! The order in which the writer runs jobs: fair between tenants, by the rows that they write.
+//! The order in which a single writer runs jobs: fair between tenants, by the rows that they write.
 //!
 //! This is start-time fair queueing (Goyal, Vin and Cheng, 1996): a job starts at the virtual time at which its tenant's previous job
 //! ended, or now if that has passed, and the job with the earliest start is next. So who writes little comes before who has written
@@ -15,7 +15,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::time::{Duration, Instant};
 
 /// A job of more rows is a bulk job: it takes tens of milliseconds.
-pub(super) const BULK: usize = 2000;
+pub const BULK: usize = 2000;
 /// How long it counts as recent that somebody wrote a little.
 const RECENT: Duration = Duration::from_secs(1);
 /// How long others have the writer to themselves, in multiples of what the bulk job took, and at most.
@@ -25,7 +25,7 @@ const LONGEST_REST: Duration = Duration::from_secs(2);
 const MANY: usize = 1024;
 
 /// Jobs that wait for the writer.
-pub(super) struct FairQueue<J> {
+pub struct FairQueue<J> {
     jobs: BinaryHeap<Reverse<Queued<J>>>,
     /// When the last job of each tenant ends, in virtual time: rows. Apart for bulk jobs.
     ends: HashMap<(i64, bool), u64>,
@@ -71,8 +71,15 @@ impl<J> Ord for Queued<J> {
     }
 }
 
+impl<J> Default for FairQueue<J> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<J> FairQueue<J> {
-    pub(super) fn new() -> Self {
+    /// An empty queue.
+    pub fn new() -> Self {
         FairQueue {
             jobs: BinaryHeap::new(),
             ends: HashMap::new(),
@@ -83,12 +90,13 @@ impl<J> FairQueue<J> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether no job waits.
+    pub fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
 
     /// Adds a job of a tenant. Even a job without rows takes a turn. `is_client_s` says whether a client waits for it.
-    pub(super) fn push(&mut self, tenant: i64, rows: usize, is_client_s: bool, job: J) {
+    pub fn push(&mut self, tenant: i64, rows: usize, is_client_s: bool, job: J) {
         if self.jobs.is_empty() && self.ends.len() > MANY {
             self.ends.clear();
         }
@@ -100,7 +108,7 @@ impl<J> FairQueue<J> {
     }
 
     /// The next job, if it satisfies `fits`. `fits` is told its rows.
-    pub(super) fn pop_if(&mut self, fits: impl FnOnce(&J, usize) -> bool) -> Option<(J, usize)> {
+    pub fn pop_if(&mut self, fits: impl FnOnce(&J, usize) -> bool) -> Option<(J, usize)> {
         let next = self.jobs.peek_mut().filter(|next| fits(&next.0.job, next.0.rows))?;
         let Reverse(next) = PeekMut::pop(next);
         self.now = self.now.max(next.start);
@@ -111,19 +119,19 @@ impl<J> FairQueue<J> {
     }
 
     /// How long the next job has to wait, because it is a bulk job, and others had to wait for one just now.
-    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
+    pub fn pause(&self, now: Instant) -> Option<Duration> {
         self.jobs.peek().filter(|next| next.0.rows > BULK)?;
         let left = self.bulk_from?.saturating_duration_since(now);
         (!left.is_zero()).then_some(left)
     }
 
     /// Whether a client wrote a little lately, and may do so again.
-    pub(super) fn has_company(&self, now: Instant) -> bool {
+    pub fn has_company(&self, now: Instant) -> bool {
         self.small.is_some_and(|small| now.saturating_duration_since(small) < RECENT)
     }
 
     /// A bulk job ran from `start` to `end`.
-    pub(super) fn bulk_ran(&mut self, start: Instant, end: Instant) {
+    pub fn bulk_ran(&mut self, start: Instant, end: Instant) {
         let others = self.has_company(start);
         let took = end.saturating_duration_since(start);
         self.bulk_from = others.then(|| end + took.saturating_mul(REST).min(LONGEST_REST));
