@@ -86,6 +86,7 @@ codes! {
     PositionLost, "position_lost", 409, "The ledger has lost what was written up to the position that the check asks for. Repeat the write.";
     Held, "held", 409, "The number stays blocked by a hold of another kind.";
     NothingToDo, "nothing_to_do", 409, "There is no shadow run to promote, or nothing to roll back to.";
+    KeyNotRotated, "key_not_rotated", 409, "The master key was not rotated, or is not known to this gateway. The message says why, and what to do.";
     PluginRefused, "plugin_refused", 409, "The new plugin does not serve; the previous one still does. The message says why.";
     BodyTooLarge, "body_too_large", 413, "The body exceeds the gateway's limit.";
     UnsupportedMediaType, "unsupported_media_type", 415, "The body is not declared as the type that this path accepts.";

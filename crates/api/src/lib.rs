@@ -15,6 +15,7 @@ mod error;
 mod fleet;
 mod health;
 mod history;
+mod keys;
 mod meters;
 mod number_text;
 mod plugin;
@@ -37,6 +38,7 @@ pub use error::{Detail, ErrorBody, ErrorCode, ErrorObject};
 pub use fleet::{DifferenceAnswer, FleetAnswer, LeaseAnswer, NodeAnswer};
 pub use health::{Degraded, Health, HealthAnswer, KeyHealth, LedgerHealth};
 pub use history::{ChangeDocument, HoldState, RecordAnswer, StateAnswer, TrailAnswer};
+pub use keys::{MasterKeyAnswer, RotatedAnswer};
 pub use meters::{CountAnswer, MeterAnswer, MetersAnswer};
 pub use number_text::NumberText;
 pub use plugin::{

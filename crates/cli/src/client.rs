@@ -10,9 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_api::{
     BlockRequest, CheckManyAnswer, CheckRequest, EntryAnswer, ErrorBody, ErrorCode, ErrorObject,
-    ExchangeRequest, FleetAnswer, HealthAnswer, MetersAnswer, NumberText, PageAnswer, PluginPutAnswer,
-    PluginRemovedAnswer, PluginStatus, PluginsAnswer, RecordingAnswer, RemovedAnswer, RuleExchangeRequest,
-    SIGNATURE_HEADER, TenantAnswer, TenantsAnswer, TrailAnswer, UnblockRequest, WriteAnswer,
+    ExchangeRequest, FleetAnswer, HealthAnswer, MasterKeyAnswer, MetersAnswer, NumberText, PageAnswer,
+    PluginPutAnswer, PluginRemovedAnswer, PluginStatus, PluginsAnswer, RecordingAnswer, RemovedAnswer,
+    RotatedAnswer, RuleExchangeRequest, SIGNATURE_HEADER, TenantAnswer, TenantsAnswer, TrailAnswer,
+    UnblockRequest, WriteAnswer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -323,6 +324,18 @@ impl Client {
 
     fn sender_url(&self, tenant: &str, sender: &str) -> String {
         self.tenant_url(tenant, &format!("/senders/{}", segment(sender)))
+    }
+
+    /// Returns which master key is in use. Requires the administrator's token.
+    pub(super) fn master_key(&self) -> Result<MasterKeyAnswer, Error> {
+        self.call(self.agent.get(format!("{}/portcullis/v1/admin/keys/master", self.base)))
+    }
+
+    /// Rotates the master key. Requires the administrator's token.
+    pub(super) fn rotate_master_key(&self) -> Result<RotatedAnswer, Error> {
+        let request = self.agent.post(format!("{}/portcullis/v1/admin/keys/master/rotate", self.base));
+        let answer = request.header(header::AUTHORIZATION, self.authorization.clone()).send_empty();
+        self.read(answer.map_err(|error| self.failed(error))?)
     }
 
     /// Replaces a tenant's plugin or starts a shadow run, and returns the new status. Requires the

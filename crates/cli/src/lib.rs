@@ -12,6 +12,7 @@ mod foreign_text;
 mod history;
 mod hold;
 mod import;
+mod key;
 mod lines;
 mod list;
 mod meters;
@@ -119,6 +120,7 @@ enum Command {
     Plugin(plugin::Options),
     Meters(meters::Options),
     Fleet(fleet::Options),
+    Key(key::Options),
     Verify(verify::Options),
     Migrate(migrate::Options),
     Backup(backup::BackupCommand),
@@ -147,7 +149,7 @@ struct GatewayOptions {
     #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_TOKEN", hide_env_values = true)]
     token: Option<Token>,
 
-    /// Token of the administrator, for `status`, `tenant`, `sender`, `plugin`, `meters` and `fleet`
+    /// Token of the administrator, for `status`, `tenant`, `sender`, `plugin`, `meters`, `fleet` and `key`
     ///
     /// Prefer the environment variable, as for --token.
     #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_ADMIN_TOKEN", hide_env_values = true)]
@@ -240,6 +242,7 @@ fn run(
         Command::Plugin(options) => plugin::run(&gateway, options, examine),
         Command::Meters(options) => meters::run(&gateway, &options),
         Command::Fleet(options) => fleet::run(&gateway, options),
+        Command::Key(options) => key::run(&gateway, &options),
         Command::Verify(options) => verify::print(&verify(&options)?, json),
         Command::Migrate(options) => {
             let mut progress = migrate::Progress::new();

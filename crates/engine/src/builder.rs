@@ -8,8 +8,8 @@ use portcullis_admission::{Lifecycle, Workers};
 use portcullis_fleet::{Acknowledgements, DEFAULT_STALE_AFTER, Journal, Staleness, WhenStale, is_node_name};
 use portcullis_host::{ArtefactCache, Compiler, ErrorChain, MemoryPool};
 use portcullis_ledger::{
-    Accepted, Finding, KeyFile, KeyOrigin, Ledger, LedgerError, ListState, MasterKey, Opening, StorageUrl,
-    Verified,
+    Accepted, Finding, KeyFile, KeyInUse, KeyOrigin, KeyProvider, Ledger, LedgerError, ListState, MasterKey,
+    Opening, StorageUrl, Verified,
 };
 use portcullis_meters::Clock;
 use portcullis_plugin_store::{PluginLimits, PluginStore, TrustedKeys};
@@ -26,7 +26,6 @@ use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::events::{Event, Events};
-use crate::key_state::KeyState;
 use crate::storage::{Storage, StorageError};
 
 /// The default of [`Builder::memory_budget`], in bytes.
@@ -49,6 +48,7 @@ pub struct Builder {
     storage: Option<StorageUrl>,
     key_file: Option<PathBuf>,
     key: Option<MasterKey>,
+    key_provider: Option<KeyProvider>,
     plugins_dir: Option<PathBuf>,
     trusted_keys: TrustedKeys,
     states_dir: Option<PathBuf>,
@@ -97,6 +97,13 @@ impl Builder {
     /// there was a ledger: see [`expect_ledger`](Self::expect_ledger).
     pub fn master_key(mut self, key: MasterKey) -> Self {
         self.key = Some(key);
+        self
+    }
+
+    /// Sets what provides a master key that was [set](Self::master_key) again when it is to be
+    /// [rotated](Engine::blocking_rotate_master_key).
+    pub fn master_key_provider(mut self, provider: KeyProvider) -> Self {
+        self.key_provider = Some(provider);
         self
     }
 
@@ -282,7 +289,6 @@ impl Builder {
                 // A new key opens no existing ledger: one is created only together with a ledger.
                 let is_new = storage.may_be_new(self.new_ledger);
                 let (key, origin) = MasterKey::from_file_or_new(file, is_new)?;
-                let file = KeyFile::new(file, &key);
                 (key, Some(origin), Some(file))
             }
             (None, None) => return Err(OpenError::NoMasterKey),
@@ -291,7 +297,6 @@ impl Builder {
             Some(KeyOrigin::NewFile(file)) => Some(file.as_path()),
             _ => None,
         };
-        let (cache_key, admission_key) = (key.derive("compiled plugins"), key.derive("admitted plugins"));
         if self.restored {
             // If the ledger can't be read, opening it says why.
             let lists = storage.url().and_then(|url| Ledger::survey(&url, &key));
@@ -299,7 +304,7 @@ impl Builder {
             opening =
                 opening.is_behind(lists.is_ok_and(|lists| lists.iter().any(|list| is_behind(list, &states))));
         }
-        let ledger = storage.open(key, &node, &opening).inspect_err(|error| match (made, error) {
+        let ledger = storage.open(key.clone(), &node, &opening).inspect_err(|error| match (made, error) {
             // The ledger was made meanwhile by another process, under the key that it found in this file.
             (_, LedgerError::InUse { .. }) | (None, _) => {}
             // It opens nothing.
@@ -310,13 +315,13 @@ impl Builder {
             (Some(_), LedgerError::WrongMasterKey { path }) => LedgerError::NotNew { path },
             (_, error) => error,
         })?;
-        if let (Some(_), Some(file)) = (&key_file, &self.key_file) {
+        if let Some(file) = key_file {
             // From now on it says that there is a ledger.
             MasterKey::keep(file)?;
         }
         report(&ledger, &storage, made);
         let compiled = self.compiled_dir.unwrap_or_else(|| beside(".compiled"));
-        let cache = ArtefactCache::open(compiled, *cache_key).on_problem(
+        let cache = ArtefactCache::open(compiled, *key.derive("compiled plugins")).on_problem(
             |problem| warn!(error = %ErrorChain(problem), "the cache of compiled plugins has a problem"),
         );
         let host = portcullis_host::Engine::new()?.with_compiler(self.compiler).with_cache(cache);
@@ -342,7 +347,7 @@ impl Builder {
         let memory = MemoryPool::new(memory_limit.max(LEAST_MEMORY_LIMIT));
         let memory_budget = self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET).min(memory.limit() / 4 * 3);
         let plugins = PluginStore::new(host.clone(), self.plugins_dir).with_limits(self.plugin_limits);
-        let plugins = plugins.trusting(self.trusted_keys, &admission_key);
+        let plugins = plugins.trusting(self.trusted_keys, &key.admissions());
         let plugins = match ledger.uploads() {
             Some(uploads) => plugins.sharing(uploads),
             None => plugins,
@@ -372,7 +377,10 @@ impl Builder {
             journal: Journal::new(ledger.lineage()),
             settings,
             ledger,
-            key: key_file.map(|file| Arc::new(KeyState::new(file))),
+            key: Arc::new(match key_file {
+                Some(file) => KeyInUse::of_file(key.clone(), KeyFile::new(file, &key)),
+                None => KeyInUse::provided(key, self.key_provider),
+            }),
             plugins,
             states,
             residency: Residency::new(memory_budget),

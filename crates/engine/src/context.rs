@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_admission::{Lifecycle, Workers};
 use portcullis_fleet::{Acknowledgements, Journal, Staleness};
 use portcullis_host::MemoryPool;
-use portcullis_ledger::Ledger;
+use portcullis_ledger::{KeyInUse, Ledger};
 use portcullis_plugin_store::PluginStore;
 use portcullis_residency::Residency;
 use portcullis_saved_states::States;
@@ -16,13 +16,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::events::Events;
-use crate::key_state::KeyState;
 
 /// State shared by all parts of an engine.
 pub(crate) struct Context {
     pub(crate) ledger: Ledger,
-    /// The file of the master key, if the key is from one.
-    pub(crate) key: Option<Arc<KeyState>>,
+    pub(crate) key: Arc<KeyInUse>,
     pub(crate) plugins: Arc<PluginStore>,
     pub(crate) states: States,
     pub(crate) residency: Residency,

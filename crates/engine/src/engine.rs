@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use portcullis_ledger::store::Deliveries;
-use portcullis_ledger::{Description, Fleet, LedgerError, ListId, Scope, SenderId, TenantId};
+use portcullis_ledger::{
+    Description, Fleet, KeyStatus, LedgerError, ListId, Rotated, Scope, SenderId, TenantId,
+};
 use portcullis_plugin_store::{Digest, PluginStore, PluginVersion, Signature, Watch};
 use portcullis_rules::RecordedPage;
 use portcullis_tenant_rules::{ExchangedRule, RuleExchangeError, RuleRequest, TenantMeters, TenantRules};
@@ -312,6 +314,27 @@ impl Engine {
         Ok(self.0.directory.context.ledger.fleet()?)
     }
 
+    /// Which master key is in use. Asks the ledger, as another engine that shares it may have rotated the key.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn blocking_master_key(&self) -> Result<KeyStatus, Error> {
+        let context = &self.0.directory.context;
+        context.ledger.find_master_key()?;
+        Ok(context.key.status())
+    }
+
+    /// Rotates the master key while the engine serves, as [`KeyInUse::rotate`](portcullis_ledger::KeyInUse::rotate) does: all tenants'
+    /// keys are encrypted anew under the next one.
+    ///
+    /// # Errors
+    /// [`Error::MasterKey`] if there is no next key, or it can't be stored; [`Error::Ledger`].
+    pub fn blocking_rotate_master_key(&self) -> Result<Rotated, Error> {
+        let context = &self.0.directory.context;
+        let rotate = |to| Ok(context.ledger.rotate_master_key(to)?);
+        context.key.rotate(|| Ok(context.ledger.find_master_key()?), rotate)
+    }
+
     /// Reloads a tenant's plugin: another plugin, version or options serve all of its lists, or none of them. No check goes
     /// unanswered meanwhile. Returns when the plugin serves, or when its shadow run began if the request asks for one.
     ///
@@ -520,7 +543,7 @@ impl Engine {
             return outage.clone();
         }
         let context = &directory.context;
-        let key = context.key.as_ref().and_then(|key| key.trouble());
+        let key = context.key.trouble();
         let outage = Outage::of(context, key, directory.tenants().values());
         *known = Some((Instant::now(), outage.clone()));
         outage

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_admission::Closed;
-use portcullis_ledger::{LedgerError, NameError, SenderId, TenantId};
+use portcullis_ledger::{KeyError, LedgerError, NameError, SenderId, TenantId};
 use portcullis_plugin_store::PluginStoreError;
 use portcullis_tenant_rules::RuleExchangeError;
 use portcullis_tenant_settings::KeptError;
@@ -44,6 +44,9 @@ pub enum Error {
     /// The plugin can't be stored.
     #[error(transparent)]
     Plugin(#[from] PluginStoreError),
+    /// The master key can't be rotated.
+    #[error(transparent)]
+    MasterKey(#[from] KeyError),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

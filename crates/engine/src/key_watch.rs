@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Reports trouble with the file of the master key, if the key is from one, until it is aborted.
 pub(crate) async fn run(directory: Arc<Directory>) {
-    let Some(state) = directory.context.key.clone() else { return };
+    let (state, ledger) = (Arc::clone(&directory.context.key), directory.context.ledger.clone());
     drop(directory);
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -23,8 +23,10 @@ pub(crate) async fn run(directory: Arc<Directory>) {
     loop {
         ticks.tick().await;
         // The file may be on another machine, which does not answer.
-        let looks = Arc::clone(&state);
-        if tokio::task::spawn_blocking(move || looks.look()).await.is_err() {
+        let (looks, asked) = (Arc::clone(&state), ledger.clone());
+        // If another gateway has exchanged the key, the file may have only the new one. That the ledger can't be asked is reported elsewhere.
+        let look = move || looks.look(|| drop(asked.find_master_key()));
+        if tokio::task::spawn_blocking(look).await.is_err() {
             continue;
         }
         match state.trouble() {

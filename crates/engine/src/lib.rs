@@ -12,7 +12,6 @@ mod events;
 mod expiry;
 mod filling;
 mod follow;
-mod key_state;
 mod key_watch;
 mod ledger_watch;
 mod list;

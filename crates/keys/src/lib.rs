@@ -2,18 +2,26 @@
 #![forbid(unsafe_code)]
 
 mod identity;
+mod in_use;
 mod key_file;
+mod lasting;
 mod master;
+mod master_seal;
 mod name;
 mod new_key;
+mod replace;
+mod ring;
 mod scope;
 mod seal;
 mod tenant;
 
 pub use identity::{UserId, UserIdError};
+pub use in_use::{KeyInUse, KeyProvider, KeyStatus, Rotated};
 pub use key_file::KeyFile;
 pub use master::{KeyError, KeyOrigin, MasterKey};
+pub use master_seal::MasterSeal;
 pub use name::{NameError, SenderId, TenantId};
+pub use ring::{Fingerprint, Rewrap};
 pub use scope::Scope;
 pub use seal::{Seal, SealError};
 pub use tenant::{TenantKeys, TenantSecret};

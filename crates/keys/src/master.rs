@@ -5,18 +5,22 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use hkdf::Hkdf;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::seal::{Seal, SealError};
+use crate::master_seal::MasterSeal;
+use crate::ring::{Bytes, Fingerprint, Ring, derive};
+use crate::seal::SealError;
 
 /// The operator's key: 32 bytes, which encrypt the tenants' secrets. With this key and the ledger's file everything can
 /// be read. Without it nothing can, and it can't be recovered.
 ///
-/// Overwritten in memory when dropped. `Debug` does not show it.
-pub struct MasterKey(Zeroizing<[u8; 32]>);
+/// While it is exchanged for another one, both belong to it: a ledger that is sealed under either can be opened. Cheap to clone; all
+/// clones use the same key. Overwritten in memory when the last one is dropped. `Debug` does not show it.
+#[derive(Clone)]
+pub struct MasterKey(Arc<Ring>);
 
 const DIGITS: usize = 64;
 /// Permission bits: the group or others may read or write.
@@ -25,7 +29,7 @@ const FOREIGN_ACCESS: u32 = 0o066;
 impl MasterKey {
     /// Creates a key from bytes. The caller's copy is not overwritten.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        MasterKey(Zeroizing::new(bytes))
+        Self::of(Zeroizing::new(bytes), None)
     }
 
     /// Creates a random key.
@@ -35,7 +39,11 @@ impl MasterKey {
     pub fn random() -> Result<Self, SealError> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(bytes.as_mut_slice()).map_err(SealError::NoRandomness)?;
-        Ok(MasterKey(bytes))
+        Ok(Self::of(bytes, None))
+    }
+
+    fn of(first: Bytes, second: Option<Bytes>) -> Self {
+        MasterKey(Arc::new(Ring::new(first, second)))
     }
 
     /// Loads the key from the environment, or else from a file, or else creates it if `create` is true. Returns where it is from:
@@ -43,7 +51,8 @@ impl MasterKey {
     ///
     /// `env_value` is the value of the variable `PORTCULLIS_MASTER_KEY`, if it is set: 64 hexadecimal digits. Otherwise
     /// the file at `path` must contain the digits, optionally surrounded by white space, and only its owner may be able
-    /// to read or write it. If the file does not exist and `create` is true, it is created durably with a new key and
+    /// to read or write it. Either may have two keys, with white space between them: that in use, and the one that it is to be
+    /// exchanged for. If the file does not exist and `create` is true, it is created durably with a new key and
     /// mode 0600. Pass `true` for a new ledger only, because a new key can't open an existing one.
     ///
     /// # Errors
@@ -90,68 +99,104 @@ impl MasterKey {
         Self::parse(&text, &KeyOrigin::File(path.into()))
     }
 
-    fn parse(text: &str, origin: &KeyOrigin) -> Result<Self, KeyError> {
-        let text = text.trim_ascii();
-        if text.len() != DIGITS {
-            return Err(KeyError::Length { origin: origin.clone(), found: text.len() });
+    /// Reads one key, or two: that in use, and the one that it is to be exchanged for.
+    pub(crate) fn parse(text: &str, origin: &KeyOrigin) -> Result<Self, KeyError> {
+        let mut words = text.split_ascii_whitespace();
+        let first = parse_one(words.next().unwrap_or_default(), origin)?;
+        let second = words.next().map(|word| parse_one(word, origin)).transpose()?;
+        match words.next() {
+            None => Ok(Self::of(first, second)),
+            Some(_) => Err(KeyError::TooMany { origin: origin.clone() }),
         }
-        let mut key = Zeroizing::new([0; 32]);
-        for (byte, pair) in key.iter_mut().zip(text.as_bytes().as_chunks::<2>().0) {
-            for &digit in pair {
-                let value = match digit {
-                    b'0'..=b'9' => digit - b'0',
-                    b'a'..=b'f' => digit - b'a' + 10,
-                    b'A'..=b'F' => digit - b'A' + 10,
-                    _ => return Err(KeyError::NotHexadecimal { origin: origin.clone() }),
-                };
-                *byte = *byte << 4 | value;
-            }
-        }
-        Ok(MasterKey(key))
     }
 
-    /// The digits, followed by a newline: for a backup that is to have the key, and for a key file.
+    /// The digits of the key in use, followed by a newline: for a backup that is to have the key, and for a key file.
     pub fn to_hex(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(DIGITS + 1));
-        for byte in self.0.iter() {
-            for digit in [byte >> 4, byte & 15] {
-                text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-            }
-        }
-        text.push('\n');
-        text
+        to_hex(&self.0.bytes())
+    }
+
+    /// The digits of one of its keys, followed by a newline.
+    pub(crate) fn hex_of(&self, key: Fingerprint) -> Option<Zeroizing<String>> {
+        self.0.bytes_of(key).map(|bytes| to_hex(&bytes))
+    }
+
+    /// What the key in use is called.
+    pub fn in_use(&self) -> Fingerprint {
+        self.0.in_use()
+    }
+
+    /// What its keys are called, in the order of their source.
+    pub fn held(&self) -> Vec<Fingerprint> {
+        self.0.held()
+    }
+
+    /// The source of the key has these now: others are forgotten, except for what was read before. Returns whether the key in use is
+    /// among them.
+    pub fn hold(&self, found: &MasterKey) -> bool {
+        self.0.hold(&found.0)
+    }
+
+    /// When the ledger that was opened with it got the key in use; `None` if that was when it was created.
+    pub fn rotated(&self) -> Option<SystemTime> {
+        self.0.rotated()
     }
 
     /// Derives a key for a purpose outside of the ledger (HKDF-SHA256, RFC 5869). The same purpose always has the same key,
-    /// from which neither the master key nor another purpose's key can be computed.
-    ///
-    /// # Panics
-    /// Never: HKDF-SHA256 can output 32 bytes.
+    /// from which neither the master key nor another purpose's key can be computed. It changes with the key in use.
     pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        let info = [b"portcullis/1/master/", purpose.as_bytes()];
-        Hkdf::<Sha256>::new(None, self.0.as_slice())
-            .expand_multi_info(&info, key.as_mut_slice())
-            .expect("HKDF-SHA256 can output up to 8,160 bytes");
-        key
+        derive(&self.0.bytes(), purpose)
+    }
+
+    /// The key for what is stored about admitted plugins. It does not change with the master key, once the ledger is open.
+    pub fn admissions(&self) -> Zeroizing<[u8; 32]> {
+        self.0.lasting().admissions
+    }
+
+    /// The key for digests of settings, which gateways that share a ledger compare. It does not change with the master key, once the
+    /// ledger is open.
+    pub fn nodes(&self) -> Zeroizing<[u8; 32]> {
+        self.0.lasting().nodes
     }
 
     /// The seal under this key, for tenants' secrets.
-    pub fn seal(&self) -> Seal {
-        Seal::new(&self.0)
+    pub fn seal(&self) -> MasterSeal {
+        MasterSeal(Arc::clone(&self.0))
     }
 
-    /// The key of the sums over stored rows, by which a ledger notices damage.
-    ///
-    /// # Panics
-    /// Never: HKDF-SHA256 can output 16 bytes.
+    /// The key of the sums over stored rows: see [`MasterSeal::sums`].
     pub fn sums(&self) -> [u64; 2] {
-        let mut key = Zeroizing::new([[0; 8]; 2]);
-        Hkdf::<Sha256>::new(None, self.0.as_slice())
-            .expand(b"portcullis/1/sums of rows", key.as_flattened_mut())
-            .expect("HKDF-SHA256 can output up to 8,160 bytes");
-        key.map(u64::from_le_bytes)
+        self.seal().sums()
     }
+}
+
+fn parse_one(text: &str, origin: &KeyOrigin) -> Result<Bytes, KeyError> {
+    if text.len() != DIGITS {
+        return Err(KeyError::Length { origin: origin.clone(), found: text.len() });
+    }
+    let mut key = Zeroizing::new([0; 32]);
+    for (byte, pair) in key.iter_mut().zip(text.as_bytes().as_chunks::<2>().0) {
+        for &digit in pair {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                b'A'..=b'F' => digit - b'A' + 10,
+                _ => return Err(KeyError::NotHexadecimal { origin: origin.clone() }),
+            };
+            *byte = *byte << 4 | value;
+        }
+    }
+    Ok(key)
+}
+
+fn to_hex(key: &Bytes) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(DIGITS + 1));
+    for byte in key.iter() {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
+    }
+    text.push('\n');
+    text
 }
 
 impl fmt::Debug for MasterKey {
@@ -169,6 +214,10 @@ pub enum KeyOrigin {
     File(PathBuf),
     /// The file at this path, which was created.
     NewFile(PathBuf),
+    /// The command of this program.
+    Command(String),
+    /// The provider that reads it again.
+    Provider,
 }
 
 impl fmt::Display for KeyOrigin {
@@ -176,6 +225,10 @@ impl fmt::Display for KeyOrigin {
         match self {
             KeyOrigin::Environment => f.write_str("the variable PORTCULLIS_MASTER_KEY"),
             KeyOrigin::File(path) | KeyOrigin::NewFile(path) => write!(f, "the key file {}", path.display()),
+            KeyOrigin::Provider => {
+                f.write_str("what provides the master key (such as the variable PORTCULLIS_MASTER_KEY)")
+            }
+            KeyOrigin::Command(program) => write!(f, "the output of the key command {program}"),
         }
     }
 }
@@ -190,6 +243,14 @@ pub enum KeyError {
         origin: KeyOrigin,
         /// The length in bytes, without surrounding white space.
         found: usize,
+    },
+    /// The text has more than two keys.
+    #[error(
+        "{origin} holds more than two keys: leave the one in use, and the one that it is to be exchanged for"
+    )]
+    TooMany {
+        /// The source of the text.
+        origin: KeyOrigin,
     },
     /// The text contains a character that is not a hexadecimal digit.
     #[error("{origin} holds something other than hexadecimal digits")]
@@ -235,6 +296,45 @@ pub enum KeyError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// The key file can't be replaced by one with the new key.
+    #[error(
+        "cannot write the key file {path}: let the gateway write it and its folder, or put the new key on its last line yourself, \
+         and leave the key in use on the one before"
+    )]
+    Replace {
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The source of the key does not have the one in use any more, so that a crash during a rotation would leave a ledger that
+    /// nobody can open.
+    #[error(
+        "{origin} does not hold the master key in use: let it hold that one first, and the new one after it"
+    )]
+    NotInUse {
+        /// The source.
+        origin: KeyOrigin,
+    },
+    /// There is no key that the one in use could be exchanged for.
+    #[error("{origin} holds only the master key in use: let it hold the new one, too, after that one")]
+    NoNext {
+        /// The source.
+        origin: KeyOrigin,
+    },
+    /// The command that prints the key failed.
+    #[error("the key command {program} {what}{said}")]
+    Command {
+        /// The program.
+        program: String,
+        /// What went wrong.
+        what: String,
+        /// What it wrote to its standard error, escaped and shortened, or nothing.
+        said: String,
+        /// The error of the operating system, if there is one.
+        #[source]
+        source: Option<io::Error>,
+    },
     /// A random key can't be generated.
     #[error("cannot generate a new master key")]
     Random(#[source] SealError),
@@ -260,8 +360,7 @@ mod tests {
     fn the_environment_takes_precedence_over_the_file() {
         let (key, origin) = MasterKey::from_env_or_file(Some(HEX), Path::new("/nowhere"), false).unwrap();
         assert_eq!(origin, KeyOrigin::Environment);
-        assert_eq!(key.0[..4], [0, 1, 2, 3]);
-        assert_eq!(key.0[31], 255);
+        assert_eq!(*key.to_hex(), format!("{}\n", HEX.to_lowercase()));
         assert_eq!(format!("{key:?}"), "MasterKey(…)");
     }
 
@@ -287,7 +386,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap().len(), 65);
         for create in [false, true] {
             let (read, origin) = MasterKey::from_env_or_file(None, &path, create).unwrap();
-            assert_eq!((&read.0, origin), (&made.0, KeyOrigin::File(path.clone())));
+            assert_eq!((read.to_hex(), origin), (made.to_hex(), KeyOrigin::File(path.clone())));
         }
     }
 
@@ -295,7 +394,7 @@ mod tests {
     fn a_file_that_another_process_created_in_the_meantime_is_not_said_to_be_created() {
         let (_dir, path) = file(HEX, 0o600);
         let (key, origin) = MasterKey::from_env_or_file(None, &path, true).unwrap();
-        assert_eq!((key.0[31], origin), (255, KeyOrigin::File(path.clone())));
+        assert_eq!((key.to_hex().trim(), origin), (&*HEX.to_lowercase(), KeyOrigin::File(path.clone())));
         assert_eq!(fs::read_to_string(&path).unwrap(), HEX);
     }
 
@@ -323,5 +422,23 @@ mod tests {
         let error = MasterKey::from_env_or_file(None, &path, false).unwrap_err();
         assert!(matches!(error, KeyError::NotHexadecimal { .. }));
         assert!(!error.to_string().contains("1g"));
+    }
+
+    #[test]
+    fn a_second_key_is_that_to_which_the_first_is_to_be_rotated() {
+        let (one, other) = ("1a".repeat(32), "2b".repeat(32));
+        let both = format!("{one}\n{other}\n");
+        let (key, _) = MasterKey::from_env_or_file(Some(&both), Path::new(""), false).unwrap();
+        let alone =
+            |text: &str| MasterKey::from_env_or_file(Some(text), Path::new(""), false).unwrap().0.in_use();
+        assert_eq!(key.held(), [alone(&one), alone(&other)]);
+        assert_eq!(key.in_use(), alone(&one));
+        assert_eq!(*key.derive("a"), *MasterKey::from_bytes([0x1a; 32]).derive("a"));
+        let three = format!("{both}{one}");
+        let error = MasterKey::from_env_or_file(Some(&three), Path::new(""), false).unwrap_err();
+        assert!(matches!(error, KeyError::TooMany { .. }) && !error.to_string().contains("1a1a"), "{error}");
+        let (same, _) =
+            MasterKey::from_env_or_file(Some(&format!("{one} {one}")), Path::new(""), false).unwrap();
+        assert_eq!(same.held().len(), 1);
     }
 }

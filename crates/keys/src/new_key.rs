@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use crate::master::{KeyError, KeyOrigin, MasterKey};
+use crate::replace::sync_folder_of;
 
 /// Where the key for this path is stored until it is kept.
 fn new_file(path: &Path) -> PathBuf {
@@ -103,12 +104,6 @@ fn write(mut file: &File, key: &MasterKey) -> io::Result<()> {
     file.rewind()?;
     file.write_all(key.to_hex().as_bytes())?;
     file.sync_all()
-}
-
-/// Makes the name of a new file durable.
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

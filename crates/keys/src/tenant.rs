@@ -9,7 +9,9 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::identity::UserId;
+use crate::master_seal::MasterSeal;
 use crate::name::TenantId;
+use crate::ring::Rewrap;
 use crate::scope::Scope;
 use crate::seal::{Seal, SealError};
 
@@ -34,7 +36,7 @@ impl TenantSecret {
     ///
     /// # Errors
     /// [`SealError::NoRandomness`].
-    pub fn wrap(&self, master: &Seal, tenant: &TenantId) -> Result<Vec<u8>, SealError> {
+    pub fn wrap(&self, master: &MasterSeal, tenant: &TenantId) -> Result<Vec<u8>, SealError> {
         master.seal(&context(tenant), self.0.as_slice())
     }
 
@@ -42,7 +44,7 @@ impl TenantSecret {
     ///
     /// # Errors
     /// [`SealError::Broken`] if it is not authentic.
-    pub fn unwrap(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<Self, SealError> {
+    pub fn unwrap(master: &MasterSeal, tenant: &TenantId, wrapped: &[u8]) -> Result<Self, SealError> {
         let bytes = Zeroizing::new(master.open(&context(tenant), wrapped)?);
         let mut secret = Zeroizing::new([0; 32]);
         if bytes.len() != secret.len() {
@@ -50,6 +52,14 @@ impl TenantSecret {
         }
         secret.copy_from_slice(&bytes);
         Ok(TenantSecret(secret))
+    }
+
+    /// Encrypts what [`wrap`](Self::wrap) returned for this tenant under another master key.
+    ///
+    /// # Errors
+    /// [`SealError::Broken`] if it is not authentic; [`SealError::NoRandomness`].
+    pub fn rewrap(rewrap: &Rewrap, tenant: &TenantId, wrapped: &[u8]) -> Result<Vec<u8>, SealError> {
+        rewrap.rewrap(&context(tenant), wrapped)
     }
 
     /// Derives the key for one purpose (HKDF-SHA256, RFC 5869). Labels are constants, and a zero byte separates them
@@ -165,6 +175,7 @@ impl fmt::Debug for TenantKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::master::MasterKey;
 
     fn tenant(name: &str) -> TenantId {
         name.parse().unwrap()
@@ -172,13 +183,15 @@ mod tests {
 
     #[test]
     fn a_wrapped_secret_can_be_unwrapped_for_its_tenant_only() {
-        let master = Seal::new(&[1; 32]);
+        let master = MasterKey::from_bytes([1; 32]).seal();
         let secret = TenantSecret::random().unwrap();
         let wrapped = secret.wrap(&master, &tenant("acme")).unwrap();
         let opened = TenantSecret::unwrap(&master, &tenant("acme"), &wrapped).unwrap();
         assert_eq!(opened.0, secret.0);
         assert!(TenantSecret::unwrap(&master, &tenant("acme2"), &wrapped).is_err());
-        assert!(TenantSecret::unwrap(&Seal::new(&[2; 32]), &tenant("acme"), &wrapped).is_err());
+        assert!(
+            TenantSecret::unwrap(&MasterKey::from_bytes([2; 32]).seal(), &tenant("acme"), &wrapped).is_err()
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::pin::pin;
 
 use bytes::BytesMut;
 use jiff::Timestamp;
-use portcullis_keys::{MasterKey, Seal, SealError};
+use portcullis_keys::{MasterKey, MasterSeal, SealError};
 use portcullis_ledger::store::copy::{PAGE, Rows, Source, Target};
 use portcullis_ledger::{LedgerError, LedgerId};
 use portcullis_ledger_model::table::{Row, TABLES, Table, Value};
@@ -263,7 +263,7 @@ struct DatabaseTarget {
     unfinished: Option<LedgerId>,
     /// The ledger's, once it is begun.
     id: Option<LedgerId>,
-    master: Seal,
+    master: MasterSeal,
 }
 
 impl DatabaseTarget {

@@ -32,6 +32,7 @@ mod nodes;
 mod persons;
 mod pool;
 mod records;
+mod rotation;
 mod rows;
 mod schema;
 mod session;
@@ -52,7 +53,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_keys::{MasterKey, Seal};
+use portcullis_keys::{MasterKey, MasterSeal};
 use portcullis_ledger::store::{Counts, Stats, Store, Uploads};
 use portcullis_ledger::{Accepted, Ledger, LedgerError, Opening};
 
@@ -127,7 +128,7 @@ pub fn open(
         counters: Counters::default(),
         disk: Disk::default(),
         said: Mutex::default(),
-        settings_key: MasterKey::from_bytes(*master.derive("settings of nodes")),
+        settings_key: MasterKey::from_bytes(*master.nodes()),
     });
     if is_left {
         forgotten::go_on(Arc::clone(&store))?;
@@ -143,7 +144,7 @@ struct Postgres {
     /// A random number, by which this open ledger is told from another one whose node has the same name by mistake.
     id: i64,
     /// Encrypts tenants' secrets.
-    master: Seal,
+    master: MasterSeal,
     actors: Actors,
     /// Those who write to lists.
     writers: Writers,

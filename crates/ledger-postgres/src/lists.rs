@@ -22,12 +22,12 @@ async fn find(session: &Session, tenant: i32, scope: &str) -> Result<Option<i32>
 
 impl store::Lists for Postgres {
     fn ensure_lists(&self, wanted: &[(TenantId, Vec<Scope>)]) -> Result<(), LedgerError> {
-        // What collides with an id is left out, and added when it is opened.
+        // What collides with an id is left out, and added when it is opened. So is all if the master key was exchanged meanwhile.
         const TENANTS: &str = "
             WITH t AS (
                 INSERT INTO tenants (id, name)
-                SELECT id, name FROM unnest($1::integer[], $2::text[]) u (id, name)
-                WHERE NOT EXISTS (SELECT FROM tenants t WHERE t.name = u.name)
+                SELECT id, name FROM unnest($1::integer[], $2::text[]) u (id, name) CROSS JOIN ledger
+                WHERE ledger.sealed = $4 AND NOT EXISTS (SELECT FROM tenants t WHERE t.name = u.name)
                 ON CONFLICT DO NOTHING RETURNING id, name
             )
             INSERT INTO secrets (tenant, wrapped)
@@ -42,6 +42,7 @@ impl store::Lists for Postgres {
             ON CONFLICT DO NOTHING";
         let (mut names, mut ids, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
         let (mut lists, mut owners, mut scopes) = (Vec::new(), Vec::new(), Vec::new());
+        let check = self.master.check();
         for (tenant, of_tenant) in wanted {
             names.push(tenant.as_str());
             ids.push(draw()?);
@@ -53,7 +54,7 @@ impl store::Lists for Postgres {
             }
         }
         self.write_long(async |session| {
-            session.execute(TENANTS, &[&ids, &names, &secrets]).await?;
+            session.execute(TENANTS, &[&ids, &names, &secrets, &check]).await?;
             session.execute(LISTS, &[&lists, &owners, &scopes]).await?;
             Ok(())
         })

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_keys::MasterKey;
+use portcullis_keys::{Fingerprint, MasterKey};
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{Description, Fleet, Lease, Node, Nodes};
 use portcullis_ledger_model::{FeedPosition, ListId, Seq};
@@ -27,6 +27,10 @@ macro_rules! is_live {
 
 /// What this node says of itself.
 pub(crate) struct Said {
+    given: Description,
+    /// The master keys that it has.
+    keys: Vec<Fingerprint>,
+    /// What was given, and the keys.
     description: Description,
     digest: Vec<u8>,
     /// The digests of the settings, in the order of their names.
@@ -35,7 +39,12 @@ pub(crate) struct Said {
 
 impl Said {
     /// `key` is for nothing else.
-    fn of(description: &Description, key: &MasterKey) -> Self {
+    fn of(given: &Description, keys: Vec<Fingerprint>, key: &MasterKey) -> Self {
+        let mut description = given.clone();
+        if keys.len() > 1 {
+            // One is exchanged for the other. With a single one, a gateway could not be here if it were another than the others'.
+            description.settings.extend(keys.iter().map(|key| (setting_of(*key), String::new())));
+        }
         let digests: Vec<Vec<u8>> = description
             .settings
             .iter()
@@ -44,7 +53,7 @@ impl Said {
         let names = description.settings.keys().map(String::as_str).collect::<Vec<_>>().join("/");
         let all: String = digests.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
         let digest = key.derive(&format!("settings/{names}/{all}"))[..16].to_vec();
-        Said { description: description.clone(), digest, digests }
+        Said { given: given.clone(), keys, description, digest, digests }
     }
 
     fn settings(&self) -> Vec<&str> {
@@ -52,11 +61,19 @@ impl Said {
     }
 }
 
+/// The group of settings that name the master keys which a gateway has while it has two.
+const KEYS: &str = "master_keys";
+
+fn setting_of(key: Fingerprint) -> String {
+    format!("{KEYS}.{key}")
+}
+
 impl Nodes for Postgres {
     fn describe(&self, description: &Description) {
         let mut said = self.said.lock();
-        if said.as_ref().is_none_or(|said| said.description != *description) {
-            *said = Some(Arc::new(Said::of(description, &self.settings_key)));
+        let keys = self.master.held();
+        if said.as_ref().is_none_or(|said| said.given != *description || said.keys != keys) {
+            *said = Some(Arc::new(Said::of(description, keys, &self.settings_key)));
         }
     }
 
@@ -165,6 +182,25 @@ impl Nodes for Postgres {
 }
 
 impl Postgres {
+    /// Checks that all other live nodes have this master key, so that it may be exchanged for the one in use.
+    pub(crate) fn check_all_have(&self, key: Fingerprint) -> Result<(), LedgerError> {
+        let given = self.said.lock().as_ref().map(|said| said.given.clone());
+        self.describe(&given.unwrap_or_default());
+        let setting = setting_of(key);
+        let fleet = self.fleet()?;
+        // One that has yet to say what it is may lack it, as one of an older version does.
+        let lacks = |node: &&Node| {
+            let differs = node.differing.iter().any(|found| found == KEYS || *found == setting);
+            node.is_live && !node.is_self && (differs || node.program.is_none())
+        };
+        let lacking: BTreeSet<&str> =
+            fleet.nodes.iter().filter(lacks).map(|node| node.name.as_str()).collect();
+        match lacking.is_empty() {
+            true => Ok(()),
+            false => Err(LedgerError::KeyNotEverywhere { key, by: Vec::from_iter(lacking).join(", ") }),
+        }
+    }
+
     /// The nodes that were heard of within a day. `said` is what this one says of itself.
     async fn nodes(&self, session: &Session, said: Option<&Said>) -> Result<Vec<Node>, Failure> {
         // Settings are only read of those who have others.

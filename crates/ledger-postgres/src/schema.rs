@@ -1,7 +1,7 @@
 //! Creating the tables, and checking what is there.
 
-use portcullis_keys::Seal;
-use portcullis_ledger::store::sealed::{opens_check, seal_check};
+use portcullis_keys::MasterSeal;
+use portcullis_ledger::store::sealed::seal_check;
 use portcullis_ledger::{LedgerError, LedgerId, Opening};
 
 use crate::columns::Columns;
@@ -35,7 +35,7 @@ pub(crate) struct Formats {
 /// [`expand`](upgrade::expand) adds. `shown` names the database in errors.
 pub(crate) async fn prepare(
     session: &Session,
-    master: &Seal,
+    master: &MasterSeal,
     opening: &Opening,
     shown: &str,
 ) -> Result<Found, Failure> {
@@ -86,7 +86,7 @@ pub(crate) async fn check_encoding(session: &Session, shown: &str) -> Result<(),
 /// Says that new tables are a ledger, with this id, or a random one.
 pub(crate) async fn add_ledger(
     session: &Session,
-    master: &Seal,
+    master: &MasterSeal,
     id: Option<LedgerId>,
 ) -> Result<(), Failure> {
     const ADD: &str = "
@@ -104,7 +104,7 @@ pub(crate) async fn exists(session: &Session, table: &str) -> Result<bool, Failu
 }
 
 /// Checks that there is a ledger of this master key, which is in use, and which this program may use.
-pub(crate) async fn check(session: &Session, master: &Seal, shown: &str) -> Result<Formats, Failure> {
+pub(crate) async fn check(session: &Session, master: &MasterSeal, shown: &str) -> Result<Formats, Failure> {
     if exists(session, ARRIVAL).await? {
         return Err(LedgerError::Unfinished { path: shown.into() }.into());
     }
@@ -124,8 +124,12 @@ pub(crate) fn ledger_id(bytes: &[u8]) -> Result<LedgerId, LedgerError> {
     bytes.try_into().map_err(|_| LedgerError::damaged("id of a ledger"))
 }
 
-/// Checks the formats and the master key of the tables.
-pub(crate) async fn check_key(session: &Session, master: &Seal, shown: &str) -> Result<Formats, Failure> {
+/// Checks the formats and the master key of the tables. If the key has two, that of the tables is in use from then on.
+pub(crate) async fn check_key(
+    session: &Session,
+    master: &MasterSeal,
+    shown: &str,
+) -> Result<Formats, Failure> {
     // Format 1 has no column `expanded`.
     const SQL: &str = "
         SELECT format, coalesce((to_jsonb(ledger) ->> 'expanded')::integer, format), sealed FROM ledger";
@@ -138,7 +142,7 @@ pub(crate) async fn check_key(session: &Session, master: &Seal, shown: &str) -> 
         return Err(LedgerError::NewerSchema { path: shown.into(), found, known }.into());
     }
     let sealed: &[u8] = columns.get()?;
-    match opens_check(master, sealed) {
+    match master.adopt(sealed) {
         true => Ok(formats),
         false => Err(LedgerError::WrongMasterKey { path: shown.into() }.into()),
     }

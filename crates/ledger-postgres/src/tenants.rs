@@ -1,6 +1,6 @@
 //! The `tenants`, `secrets` and `settings` tables.
 
-use portcullis_keys::{TenantId, TenantKeys};
+use portcullis_keys::{Fingerprint, TenantId, TenantKeys};
 use portcullis_ledger::LedgerError;
 use portcullis_ledger::store::{self, TenantRow, sealed};
 
@@ -30,26 +30,38 @@ async fn find(session: &Session, tenant: &TenantId) -> Result<Option<Wrapped>, F
 
 impl store::Tenants for Postgres {
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError> {
-        // If another node adds the tenant at the same time, its row is the one that stands. The id may be another tenant's.
+        // If another node adds the tenant at the same time, its row is the one that stands. The id may be another tenant's. Nothing is added
+        // if the master key was exchanged meanwhile.
         const ADD: &str = "
-            WITH t AS (INSERT INTO tenants (id, name) VALUES ($3, $1) ON CONFLICT DO NOTHING RETURNING id)
-            INSERT INTO secrets (tenant, wrapped) SELECT id, $2 FROM t";
+            WITH t AS (
+                INSERT INTO tenants (id, name) SELECT $3::integer, $1::text FROM ledger WHERE sealed = $4
+                ON CONFLICT DO NOTHING RETURNING id
+            )
+            INSERT INTO secrets (tenant, wrapped) SELECT id, $2::bytea FROM t";
         let found = match self.read(async |session| find(session, tenant).await)? {
             Some(found) => found,
-            None => {
+            None => self.under_key(|check| {
                 let fresh = sealed::new_secret(&self.master, tenant)?;
                 self.write_once(async |session| {
                     for _ in 0..DRAWS {
-                        session.execute(ADD, &[&tenant.as_str(), &fresh, &draw()?]).await?;
+                        session.execute(ADD, &[&tenant.as_str(), &fresh, &draw()?, &check]).await?;
                         if let Some(found) = find(session, tenant).await? {
-                            return Ok(found);
+                            return Ok(Some(found));
                         }
                     }
-                    Err(Failure::Conflict)
-                })?
-            }
+                    Ok(None)
+                })
+            })?,
         };
         Ok((TenantRow(found.id.into()), sealed::open_secret(&self.master, tenant, &found.secret)?))
+    }
+
+    fn find_master_key(&self) -> Result<(), LedgerError> {
+        self.find_key()
+    }
+
+    fn rotate_master_key(&self, to: Fingerprint) -> Result<(), LedgerError> {
+        self.rotate_to(to)
     }
 
     fn tenants(&self) -> Result<Vec<TenantId>, LedgerError> {

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use portcullis_keys::{MasterKey, Seal};
+use portcullis_keys::{MasterKey, MasterSeal};
 use portcullis_ledger::LedgerError;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::error::SqlState;
@@ -182,7 +182,7 @@ pub fn finish(url: &PostgresUrl, master: &MasterKey) -> Result<Finished, LedgerE
     Link::to(url)?.run(async |session| finish_on(session, &master.seal(), &shown).await)
 }
 
-async fn finish_on(session: &Session, master: &Seal, shown: &str) -> Result<Finished, Failure> {
+async fn finish_on(session: &Session, master: &MasterSeal, shown: &str) -> Result<Finished, Failure> {
     if !exists(session, "ledger").await? {
         let evidence = "the command".to_owned();
         return Err(LedgerError::Lost { path: shown.into(), evidence }.into());

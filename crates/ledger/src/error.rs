@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use portcullis_keys::SealError;
+use portcullis_keys::{Fingerprint, SealError};
 use portcullis_ledger_model::{Inconsistent, Loss};
 
 use crate::witness::LedgerId;
@@ -59,6 +59,21 @@ pub enum LedgerError {
     WrongMasterKey {
         /// The path of the file.
         path: PathBuf,
+    },
+    /// The open ledger is under another master key than those that are known here: others that share it have exchanged the key.
+    #[error(
+        "the ledger is sealed under a master key that this gateway does not have: add it to the key's file"
+    )]
+    AnotherMasterKey,
+    /// The master key is to be exchanged for one that not all gateways have which share the ledger.
+    #[error(
+        "the new master key {key} is not known to {by}: add it after the one in use there, too, and try again"
+    )]
+    KeyNotEverywhere {
+        /// What the key is called.
+        key: Fingerprint,
+        /// The gateways that lack it.
+        by: String,
     },
     /// Reading a long list or history took more than 10 seconds.
     #[error("reading took more than 10 seconds")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use portcullis_keys::{MasterKey, Scope, TenantId, TenantKeys};
+use portcullis_keys::{Fingerprint, MasterKey, Scope, TenantId, TenantKeys};
 use portcullis_ledger_model::{
     Accepted, ChangedList, FeedPosition, Finding, ListId, ListState, Mark, Opening, Seq, ServerRun, Span,
     Verified,
@@ -168,6 +168,27 @@ impl Ledger {
     /// An error of the storage; [`LedgerError::Damaged`] if the stored secret can't be decrypted.
     pub fn ensure_tenant(&self, tenant: &TenantId) -> Result<TenantKeys, LedgerError> {
         Ok(self.store.ensure_tenant(tenant)?.1)
+    }
+
+    /// Finds out under which of the keys of its [`MasterKey`] the ledger is sealed, which others that share it may have exchanged, and
+    /// uses that one from then on. Costs one lookup.
+    ///
+    /// # Errors
+    /// [`LedgerError::AnotherMasterKey`] if it is under none of them; or an error of the storage.
+    pub fn find_master_key(&self) -> Result<(), LedgerError> {
+        self.store.find_master_key()
+    }
+
+    /// Seals the ledger under another key of its [`MasterKey`], in one transaction, while it is used: all tenants' secrets are
+    /// encrypted anew. Takes some milliseconds per hundred tenants. When this returns, the key before opens nothing of the ledger any
+    /// more, but what was copied of it earlier.
+    ///
+    /// # Errors
+    /// [`LedgerError::KeyNotEverywhere`] if others that share the ledger don't have the key yet; [`LedgerError::AnotherMasterKey`];
+    /// [`LedgerError::Damaged`] if a tenant's secret can't be decrypted; or an error of the storage, after which
+    /// [`find_master_key`](Self::find_master_key) tells which key it is.
+    pub fn rotate_master_key(&self, to: Fingerprint) -> Result<(), LedgerError> {
+        self.store.rotate_master_key(to)
     }
 
     /// The names of all tenants, in order.

@@ -9,6 +9,7 @@ mod fast_path;
 mod fleet;
 mod health;
 mod history;
+mod keys;
 mod meters;
 mod metrics;
 mod plugin;

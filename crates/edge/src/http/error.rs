@@ -356,6 +356,9 @@ impl From<LedgerError> for ApiError {
             LedgerError::TooOld => Self::unavailable(
                 "the ledger's database was upgraded, this gateway is too old for it, and nothing was written: tell the administrator",
             ),
+            LedgerError::AnotherMasterKey => Self::unavailable(
+                "the ledger is under a master key that this gateway does not have, and nothing was written: tell the administrator",
+            ),
             LedgerError::SettingsChanged => Self::unavailable(
                 "other gateways change the tenant's settings at the same time, and nothing was written: retry later",
             ),

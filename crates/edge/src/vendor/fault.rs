@@ -168,6 +168,7 @@ impl From<LedgerError> for Fault {
             | LedgerError::HistoryLost
             | LedgerError::OutcomeUnknown
             | LedgerError::TooOld
+            | LedgerError::AnotherMasterKey
             | LedgerError::Damaged { .. } => Fault::Unavailable,
             _ => Fault::Internal,
         }

@@ -11,6 +11,7 @@ mod failover;
 #[path = "../server/trust/keys.rs"]
 #[allow(dead_code, reason = "the tests of one gateway use more of it")]
 mod keys;
+mod master_keys;
 mod migration;
 mod nodes;
 mod once;

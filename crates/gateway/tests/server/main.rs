@@ -18,6 +18,7 @@ mod guesses;
 mod hang_up;
 mod history;
 mod holds;
+mod keys;
 mod limits;
 mod listeners;
 mod lost_ledger;

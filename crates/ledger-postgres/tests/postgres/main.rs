@@ -18,6 +18,7 @@ mod nodes;
 mod older;
 mod opening;
 mod progress;
+mod rotation;
 mod settings;
 mod upgrade;
 mod uploads;

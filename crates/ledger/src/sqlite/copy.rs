@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use portcullis_keys::{MasterKey, Seal};
+use portcullis_keys::{MasterKey, MasterSeal};
 use portcullis_ledger_model::table::{Row, TABLES, Table, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, params_from_iter};
@@ -216,7 +216,7 @@ pub(crate) struct FileTarget {
     unfinished: Option<LedgerId>,
     /// SQL that creates the indexes, which is faster once there are all rows.
     indexes: Vec<String>,
-    master: Seal,
+    master: MasterSeal,
     sums: Sums,
     _name_lock: File,
     file_lock: Option<File>,
@@ -255,7 +255,7 @@ impl FileTarget {
             unfinished: unfinished.map(|found| found.id),
             indexes: Vec::new(),
             master: master.seal(),
-            sums: Sums::new(master.sums()),
+            sums: Sums::of(&master.seal()),
             _name_lock: name_lock,
             file_lock,
         })
@@ -309,6 +309,8 @@ impl Target for FileTarget {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "temp_store", "FILE")?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+        // The source has said since which key it is under.
+        self.sums = Sums::of(&self.master);
         schema::create_schema(&connection, &self.master, self.sums, UNFINISHED)?;
         // Now the file itself says that it is unfinished.
         move_log(&connection)?;
@@ -401,7 +403,7 @@ mod tests {
     fn all_columns_are_copied_or_the_stores_own() {
         let connection = Connection::open_in_memory().unwrap();
         let key = MasterKey::from_bytes([1; 32]);
-        schema::create_schema(&connection, &key.seal(), Sums::new(key.sums()), APPLICATION_ID).unwrap();
+        schema::create_schema(&connection, &key.seal(), Sums::of(&key.seal()), APPLICATION_ID).unwrap();
         let sql = "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'";
         let mut found = connection.prepare(sql).unwrap();
         let found: BTreeSet<String> =

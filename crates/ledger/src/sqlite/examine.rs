@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use portcullis_keys::Seal;
+use portcullis_keys::MasterSeal;
 use portcullis_ledger_model::{Accepted, Opening};
 use rusqlite::{Connection, OpenFlags};
 
@@ -63,7 +63,7 @@ impl<'a> Files<'a> {
 
     /// Creates the ledger durably. It is made under another name, and gets its own when it is complete: a process that is
     /// killed leaves no ledger that is missing or empty although something says that there was one.
-    pub(super) fn create(&self, master: &Seal, sums: Sums) -> Result<(), LedgerError> {
+    pub(super) fn create(&self, master: &MasterSeal, sums: Sums) -> Result<(), LedgerError> {
         let failed = |source| LedgerError::Open { path: self.path.into(), source };
         if fs::symlink_metadata(self.path).is_ok_and(|found| !found.is_file()) {
             // A link that leads nowhere may lead to a disk that is not there now.
@@ -101,8 +101,7 @@ impl<'a> Files<'a> {
     /// Checks whether the ledger may be opened, and what is in its file.
     pub(super) fn admit(
         &self,
-        master: &Seal,
-        sums: Sums,
+        master: &MasterSeal,
         opening: &Opening,
     ) -> Result<(Contents, Accepted), LedgerError> {
         let failed = |source| LedgerError::Open { path: self.path.into(), source };
@@ -110,7 +109,7 @@ impl<'a> Files<'a> {
             0 => Contents::Empty,
             _ => {
                 schema::check_finished(self.path)?;
-                self.check_log(sums)?;
+                self.check_log(master)?;
                 schema::check(&self.connect()?, self.path, master)?
             }
         };
@@ -127,7 +126,7 @@ impl<'a> Files<'a> {
                     (Some(doubt), false) => return Err(doubt),
                     (None, true) => return Err(LedgerError::NotRestored { path: self.path.into() }),
                 };
-                check_catalogue(&self.connect()?, sums)?;
+                check_catalogue(&self.connect()?, Sums::of(master))?;
                 accepted
             }
         };

@@ -11,7 +11,7 @@ use super::Sqlite;
 use super::sums::{Sums, change_catalogue};
 use super::tenants;
 use crate::error::LedgerError;
-use crate::store::{self, ListRow, TenantRow, sealed};
+use crate::store::{self, ListRow, TenantRow};
 
 /// Converts a value that is never negative.
 pub(super) fn unsigned(value: i64) -> Result<u64, LedgerError> {
@@ -118,17 +118,16 @@ impl store::Lists for Sqlite {
         for (tenant, scopes) in wanted {
             let known: BTreeSet<Scope> = self.lists(tenant)?.into_iter().collect();
             if !scopes.iter().all(|scope| known.contains(scope)) {
-                let fresh = sealed::new_secret(&self.master, tenant)?;
-                lacking.push((tenant.clone(), fresh, scopes.clone()));
+                lacking.push((tenant.clone(), scopes.clone()));
             }
         }
         if lacking.is_empty() {
             return Ok(());
         }
-        let sums = self.sums;
+        let (master, sums) = (self.master.clone(), self.sums);
         self.write(1, move |connection| {
-            for (tenant, fresh, scopes) in &lacking {
-                let id = tenants::ensure(connection, tenant, fresh, sums)?;
+            for (tenant, scopes) in &lacking {
+                let id = tenants::ensure(connection, tenant, &master, sums)?;
                 for scope in scopes {
                     ensure(connection, id, scope.as_stored(), sums)?;
                 }

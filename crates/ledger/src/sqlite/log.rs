@@ -3,6 +3,7 @@
 //! SQLite applies any log that is whole in itself. If a backup was put in place of a ledger whose process was killed, and the log
 //! is still there, the two would be merged into something that never existed.
 
+use portcullis_keys::MasterSeal;
 use rusqlite::Connection;
 
 use super::connect_alone;
@@ -14,7 +15,7 @@ use crate::witness::Found;
 
 impl Files<'_> {
     /// Checks that the log, if there is one, belongs to the file, as far as that can be known. Changes nothing.
-    pub(super) fn check_log(&self, sums: Sums) -> Result<(), LedgerError> {
+    pub(super) fn check_log(&self, master: &MasterSeal) -> Result<(), LedgerError> {
         let failed = |source| LedgerError::Open { path: self.log.clone(), source };
         if length(&self.log).map_err(failed)? == 0 {
             return Ok(());
@@ -23,6 +24,9 @@ impl Files<'_> {
         // A process that was killed may leave a file that is whole only together with its log.
         let Ok(alone) = connect_alone(self.path) else { return Ok(()) };
         let Ok(Some(file)) = describe(&alone) else { return Ok(()) };
+        // The file may say that the master key was rotated, and which key the sums have.
+        let _ = schema::opens(&alone, master);
+        let sums = Sums::of(master);
         let is_whole = || check_catalogue(&alone, sums).is_ok();
         let together = self.connect()?;
         let merged = match describe(&together) {

@@ -23,6 +23,7 @@ mod log;
 mod log_file;
 mod moves;
 mod readers;
+mod rotation;
 mod rows;
 mod schema;
 mod sums;
@@ -41,7 +42,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_keys::{MasterKey, Seal};
+use portcullis_keys::{MasterKey, MasterSeal};
 use portcullis_ledger_model::{Accepted, Opening, ServerRun};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -77,7 +78,7 @@ pub(crate) struct Sqlite {
     guard: Arc<Guard>,
     _locks: [File; 2],
     /// Encrypts tenants' secrets.
-    master: Seal,
+    master: MasterSeal,
     sums: Sums,
     damage: Damage,
     deliveries: Deliveries,
@@ -92,9 +93,9 @@ impl Sqlite {
         // Before the connections, so that they are dropped after these.
         let name_lock = lock::of_name(path)?;
         let file_lock = path.exists().then(|| lock::of_file(path)).transpose()?;
-        let (seal, sums) = (master.seal(), Sums::new(master.sums()));
-        let files = Files::of(path);
-        let (contents, accepted) = files.admit(&seal, sums, opening)?;
+        let (seal, files) = (master.seal(), Files::of(path));
+        let (contents, accepted) = files.admit(&seal, opening)?;
+        let sums = Sums::of(&seal);
         let is_new = matches!(contents, Contents::Empty);
         if is_new {
             files.create(&seal, sums)?;
@@ -156,7 +157,7 @@ impl store::Store for Sqlite {
 /// Opens the file for writing, and marks the ledger as open. If this fails, the ledger and its witness say what they said before.
 fn begin(
     files: &Files<'_>,
-    master: &Seal,
+    master: &MasterSeal,
     sums: Sums,
 ) -> Result<(Connection, Description, Arc<Guard>), LedgerError> {
     let failed = |source| LedgerError::Open { path: files.path.into(), source };

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use portcullis_keys::{Seal, SealError};
+use portcullis_keys::{MasterSeal, SealError};
 use rusqlite::{Connection, ErrorCode};
 
 use super::sums::{Sums, store_all};
 use crate::error::LedgerError;
-use crate::store::sealed::{opens_check, seal_check};
+use crate::store::sealed::seal_check;
 use crate::witness::LedgerId;
 
 /// "PCLG" in the file's header, which identifies a ledger among SQLite databases, also to `file`.
@@ -296,7 +296,11 @@ pub(super) enum Contents {
 }
 
 /// Checks that the file is a ledger of this master key, or empty. Changes nothing.
-pub(super) fn check(connection: &Connection, path: &Path, master: &Seal) -> Result<Contents, LedgerError> {
+pub(super) fn check(
+    connection: &Connection,
+    path: &Path,
+    master: &MasterSeal,
+) -> Result<Contents, LedgerError> {
     let foreign = || LedgerError::NotALedger { path: path.into() };
     let application = match pragma(connection, "application_id") {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
@@ -349,7 +353,7 @@ pub(super) fn check_finished(path: &Path) -> Result<(), LedgerError> {
 pub(super) fn prepare(
     connection: &Connection,
     contents: &Contents,
-    master: &Seal,
+    master: &MasterSeal,
     sums: Sums,
 ) -> Result<(), LedgerError> {
     set_up(connection)?;
@@ -400,10 +404,10 @@ pub(super) fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i6
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
-/// Whether the ledger was created with this master key.
-pub(super) fn opens(connection: &Connection, master: &Seal) -> Result<bool, LedgerError> {
+/// Whether the ledger is sealed under this master key, or another one that belongs to it, which is used from then on.
+pub(super) fn opens(connection: &Connection, master: &MasterSeal) -> Result<bool, LedgerError> {
     let sealed: Vec<u8> = connection.query_row("SELECT sealed FROM master", (), |row| row.get(0))?;
-    Ok(opens_check(master, &sealed))
+    Ok(master.adopt(&sealed))
 }
 
 pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
@@ -426,7 +430,7 @@ pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
 /// Creates the tables of an empty ledger, in a file with this number in its header.
 pub(super) fn create_schema(
     connection: &Connection,
-    master: &Seal,
+    master: &MasterSeal,
     sums: Sums,
     application: i64,
 ) -> Result<(), LedgerError> {

@@ -17,6 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher as _;
 
+use portcullis_keys::MasterSeal;
 use portcullis_ledger_model::Seq;
 use portcullis_msisdn::{Directions, Subject};
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -105,6 +106,11 @@ pub(super) fn length(sealed: Option<&[u8]>) -> Option<i64> {
 }
 
 impl Sums {
+    /// Under the key of the ledger that was opened with this master key, or that is created under it.
+    pub(super) fn of(master: &MasterSeal) -> Self {
+        Sums::new(master.sums())
+    }
+
     pub(super) const fn new(key: [u64; 2]) -> Self {
         Sums { key }
     }

@@ -1,10 +1,11 @@
 //! The `tenants`, `secrets` and `settings` tables.
 
-use portcullis_keys::{TenantId, TenantKeys};
+use portcullis_keys::{Fingerprint, MasterSeal, TenantId, TenantKeys};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Sqlite;
 use super::forgotten;
+use super::schema::opens;
 use super::sums::{Sums, change_catalogue};
 use super::writer::log_state;
 use crate::error::LedgerError;
@@ -31,28 +32,33 @@ fn find(connection: &Connection, tenant: &TenantId) -> Result<Option<Wrapped>, L
 fn add(
     connection: &Connection,
     tenant: &TenantId,
-    secret: &[u8],
+    master: &MasterSeal,
     sums: Sums,
 ) -> Result<Wrapped, LedgerError> {
+    // The master key may have been exchanged since the caller looked.
+    if !opens(connection, master)? {
+        return Err(LedgerError::AnotherMasterKey);
+    }
+    let secret = sealed::new_secret(master, tenant)?;
     connection.prepare_cached("INSERT INTO tenants (name) VALUES (?1)")?.execute([tenant.as_str()])?;
     let id = connection.last_insert_rowid();
     connection
         .prepare_cached("INSERT INTO secrets (tenant, wrapped) VALUES (?1, ?2)")?
-        .execute((id, secret))?;
-    change_catalogue(connection, sums.tenant(id, tenant.as_str()) ^ sums.secret(id, secret))?;
-    Ok(Wrapped { id, secret: secret.to_vec() })
+        .execute((id, &secret))?;
+    change_catalogue(connection, sums.tenant(id, tenant.as_str()) ^ sums.secret(id, &secret))?;
+    Ok(Wrapped { id, secret })
 }
 
-/// Returns the tenant's row id. A new one is added with this encrypted secret. Call it in a transaction.
+/// Returns the tenant's row id. A new one is added, with a new secret. Call it in a transaction.
 pub(super) fn ensure(
     connection: &Connection,
     tenant: &TenantId,
-    fresh: &[u8],
+    master: &MasterSeal,
     sums: Sums,
 ) -> Result<i64, LedgerError> {
     match find(connection, tenant)? {
         Some(found) => Ok(found.id),
-        None => Ok(add(connection, tenant, fresh, sums)?.id),
+        None => Ok(add(connection, tenant, master, sums)?.id),
     }
 }
 
@@ -65,16 +71,37 @@ fn settings_sum(connection: &Connection, tenant: i64, sums: Sums) -> Result<u64,
     Ok(sum.unwrap_or_default())
 }
 
+impl Sqlite {
+    /// Moves the log into the file, so that nothing that was deleted or replaced is left in it.
+    pub(super) fn empty_log(&self) -> Result<(), LedgerError> {
+        self.maintain(|connection| {
+            if log_state(connection, "TRUNCATE")?.busy {
+                return Err(LedgerError::LogInUse);
+            }
+            // So that the log is not empty: after a crash, an empty one would be taken for a lost one.
+            connection.execute("UPDATE ledger SET is_open = 1", ())?;
+            Ok(())
+        })
+    }
+}
+
 impl store::Tenants for Sqlite {
+    fn find_master_key(&self) -> Result<(), LedgerError> {
+        self.find_key()
+    }
+
+    fn rotate_master_key(&self, to: Fingerprint) -> Result<(), LedgerError> {
+        self.rotate_to(to)
+    }
+
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError> {
         let found = match self.read(|connection| find(connection, tenant))? {
             Some(found) => found,
             None => {
-                let fresh = sealed::new_secret(&self.master, tenant)?;
-                let (tenant, sums) = (tenant.clone(), self.sums);
+                let (tenant, master, sums) = (tenant.clone(), self.master.clone(), self.sums);
                 self.write(1, move |connection| match find(connection, &tenant)? {
                     Some(found) => Ok(found),
-                    None => add(connection, &tenant, &fresh, sums),
+                    None => add(connection, &tenant, &master, sums),
                 })?
             }
         };
@@ -107,14 +134,7 @@ impl store::Tenants for Sqlite {
             Ok(true)
         })?;
         // Even if the tenant is unknown: an earlier call may have failed at this point.
-        let emptied = self.maintain(|connection| {
-            if log_state(connection, "TRUNCATE")?.busy {
-                return Err(LedgerError::LogInUse);
-            }
-            // So that the log is not empty: after a crash, an empty one would be taken for a lost one.
-            connection.execute("UPDATE ledger SET is_open = 1", ())?;
-            Ok(())
-        });
+        let emptied = self.empty_log();
         self.writer.delete_forgotten()?;
         emptied.map(|()| known)
     }

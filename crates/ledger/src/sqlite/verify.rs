@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use portcullis_keys::{MasterKey, Scope, Seal, TenantId, TenantKeys};
+use portcullis_keys::{MasterKey, MasterSeal, Scope, TenantId, TenantKeys};
 use portcullis_ledger_model::{
     Age, Finding, ListState, Seq, Verified,
     text::{self, RowContext},
@@ -45,7 +45,7 @@ impl Locked {
         let path = &self.path;
         schema::check_finished(path)?;
         let files = Files::of(path);
-        files.check_log(Sums::new(master.sums()))?;
+        files.check_log(&master.seal())?;
         match schema::check(&files.connect()?, path, &master.seal())? {
             Contents::Ledger => Ok(files),
             Contents::Empty => {
@@ -94,7 +94,7 @@ pub(crate) fn verify(path: &Path, master: &MasterKey) -> Result<Verified, Ledger
 
 pub(super) fn verify_files(files: &Files<'_>, master: &MasterKey) -> Result<Verified, LedgerError> {
     let (connection, seal) = (files.connect()?, master.seal());
-    let mut verifier = Verifier::new(&connection, &seal, master);
+    let mut verifier = Verifier::new(&connection, &seal);
     verifier.note(None, "the ledger", |_| files.doubt().map(|doubt| doubt.map(|doubt| doubt.to_string())));
     verifier.contents()?;
     Ok(verifier.done)
@@ -118,7 +118,7 @@ pub(crate) fn verify_copy(path: &Path, master: &MasterKey, live: &Path) -> Resul
     if let Contents::Empty = schema::check(&connection, path, &seal)? {
         return Err(LedgerError::NotALedger { path: path.clone() });
     }
-    let mut verifier = Verifier::new(&connection, &seal, master);
+    let mut verifier = Verifier::new(&connection, &seal);
     verifier.contents()?;
     if let (Ok(found), Ok(Found::Witness(said))) =
         (Description::read(&connection), Witness::read(&Witness::path_of(live)))
@@ -193,7 +193,7 @@ pub(crate) fn accept(path: &Path, master: &MasterKey) -> Result<Vec<Finding>, Le
             false => rebuild_indexes(&connection)?,
         };
         let transaction = connection.unchecked_transaction()?;
-        left.extend(accept_each(&transaction, Sums::new(master.sums()))?);
+        left.extend(accept_each(&transaction, Sums::of(&master.seal()))?);
         transaction.commit()?;
         Ok(left)
     })
@@ -246,7 +246,7 @@ fn accept_each(connection: &Connection, sums: Sums) -> Result<Vec<Finding>, Ledg
 
 struct Verifier<'a> {
     connection: &'a Connection,
-    master: &'a Seal,
+    master: &'a MasterSeal,
     sums: Sums,
     done: Verified,
 }
@@ -260,8 +260,8 @@ struct List {
 }
 
 impl<'a> Verifier<'a> {
-    fn new(connection: &'a Connection, master: &'a Seal, key: &MasterKey) -> Self {
-        Verifier { connection, master, sums: Sums::new(key.sums()), done: Verified::default() }
+    fn new(connection: &'a Connection, master: &'a MasterSeal) -> Self {
+        Verifier { connection, master, sums: Sums::of(master), done: Verified::default() }
     }
 
     /// Checks everything in the file. What belongs to a list comes first, as it says more.

@@ -530,7 +530,7 @@ pub(super) fn log_state(connection: &Connection, mode: &str) -> rusqlite::Result
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use portcullis_keys::{Seal, TenantSecret};
+    use portcullis_keys::{MasterKey, TenantSecret};
     use portcullis_msisdn::{Directions, Subject};
     use proptest::prelude::*;
     use proptest::{collection, prop_oneof};
@@ -557,7 +557,7 @@ mod tests {
             let path = folder.path().join("ledger.db");
             create(&path).unwrap();
             let connection = connect(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-            let seal = Seal::new(&[1; 32]);
+            let seal = MasterKey::from_bytes([1; 32]).seal();
             schema::prepare(&connection, &Contents::Empty, &seal, SUMS).unwrap();
             Fixture { _folder: folder, connection, counters: Counters::default() }
         }

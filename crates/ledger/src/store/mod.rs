@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_keys::{Scope, Seal, TenantId, TenantKeys, UserId};
+use portcullis_keys::{Fingerprint, Scope, Seal, TenantId, TenantKeys, UserId};
 use portcullis_ledger_model::{
     Census, ChangedList, Changes, Committed, Entry, FeedPosition, Filter, Link, Linked, ListId, Mark, Page,
     Paging, Record, Seq, ServerRun, Span, Trail, Write, time,
@@ -100,6 +100,12 @@ pub struct ExpiredIn {
 pub trait Tenants: Send + Sync {
     /// Returns the tenant, created with a new secret if it does not exist. Concurrent callers get the same.
     fn ensure_tenant(&self, tenant: &TenantId) -> Result<(TenantRow, TenantKeys), LedgerError>;
+
+    /// Finds out under which of the known master keys the tenants' secrets are, and uses that one.
+    fn find_master_key(&self) -> Result<(), LedgerError>;
+
+    /// Encrypts all tenants' secrets under another known master key, in one transaction.
+    fn rotate_master_key(&self, to: Fingerprint) -> Result<(), LedgerError>;
 
     /// The names of all tenants, in order.
     fn tenants(&self) -> Result<Vec<TenantId>, LedgerError>;

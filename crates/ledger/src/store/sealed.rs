@@ -1,12 +1,9 @@
 //! What is stored encrypted beside the texts of entries and records. Every store writes it alike, so that a ledger can be moved.
 
-use portcullis_keys::{Seal, TenantId, TenantKeys, TenantSecret, UserId};
+use portcullis_keys::{MasterSeal, Rewrap, TenantId, TenantKeys, TenantSecret, UserId};
 
 use crate::error::LedgerError;
 
-/// Encrypted under the master key when the ledger is created, so that a wrong key is detected when it is opened.
-const CHECK_TEXT: &[u8] = b"This ledger was made under this master key.";
-const CHECK_CONTEXT: &[u8] = b"portcullis ledger check";
 const SETTINGS_CONTEXT: &[u8] = b"tenant settings";
 const IDENTITY: &str = "row of an identity";
 
@@ -14,20 +11,15 @@ const IDENTITY: &str = "row of an identity";
 ///
 /// # Errors
 /// [`LedgerError::Seal`], if the operating system gives no random bytes.
-pub fn seal_check(master: &Seal) -> Result<Vec<u8>, LedgerError> {
-    master.seal(CHECK_CONTEXT, CHECK_TEXT).map_err(LedgerError::Seal)
-}
-
-/// Whether this is the text that [`seal_check`] encrypted under the same master key.
-pub fn opens_check(master: &Seal, sealed: &[u8]) -> bool {
-    master.open(CHECK_CONTEXT, sealed).is_ok_and(|text| text == CHECK_TEXT)
+pub fn seal_check(master: &MasterSeal) -> Result<Vec<u8>, LedgerError> {
+    master.check_of_new().map_err(LedgerError::Seal)
 }
 
 /// Makes and encrypts the secret of a new tenant.
 ///
 /// # Errors
 /// [`LedgerError::Seal`], if the operating system gives no random bytes.
-pub fn new_secret(master: &Seal, tenant: &TenantId) -> Result<Vec<u8>, LedgerError> {
+pub fn new_secret(master: &MasterSeal, tenant: &TenantId) -> Result<Vec<u8>, LedgerError> {
     TenantSecret::random().and_then(|secret| secret.wrap(master, tenant)).map_err(LedgerError::Seal)
 }
 
@@ -35,10 +27,23 @@ pub fn new_secret(master: &Seal, tenant: &TenantId) -> Result<Vec<u8>, LedgerErr
 ///
 /// # Errors
 /// [`LedgerError::Damaged`]
-pub fn open_secret(master: &Seal, tenant: &TenantId, wrapped: &[u8]) -> Result<TenantKeys, LedgerError> {
+pub fn open_secret(
+    master: &MasterSeal,
+    tenant: &TenantId,
+    wrapped: &[u8],
+) -> Result<TenantKeys, LedgerError> {
     let secret = TenantSecret::unwrap(master, tenant, wrapped)
         .map_err(|error| LedgerError::unsealed("secret of a tenant", error))?;
     Ok(TenantKeys::new(secret))
+}
+
+/// Encrypts a tenant's secret under another master key.
+///
+/// # Errors
+/// [`LedgerError::Damaged`], or [`LedgerError::Seal`] if the operating system gives no random bytes.
+pub fn rewrap_secret(rewrap: &Rewrap, tenant: &TenantId, wrapped: &[u8]) -> Result<Vec<u8>, LedgerError> {
+    TenantSecret::rewrap(rewrap, tenant, wrapped)
+        .map_err(|error| LedgerError::unsealed("secret of a tenant", error))
 }
 
 /// Encrypts a tenant's settings.

@@ -9,4 +9,5 @@ mod first_start;
 mod ledger_dir;
 mod loss;
 mod opening;
+mod rotation;
 mod torn;

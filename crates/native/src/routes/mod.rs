@@ -2,6 +2,7 @@
 
 mod admin;
 mod fleet;
+mod keys;
 mod plugins;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub(super) fn all() -> Vec<Route> {
         .chain([tenant_status()])
         .chain(admin::all())
         .chain(fleet::all())
+        .chain(keys::all())
         .chain(plugins::all())
         .chain(of_health())
         .collect()
