@@ -61,7 +61,20 @@ pub(crate) fn builder(config: &Config) -> anyhow::Result<Builder> {
     if let Some(node) = &config.fleet.node {
         builder = builder.node(node);
     }
-    if let Ok(digits) = std::env::var("PORTCULLIS_MASTER_KEY") {
+    let variable = std::env::var("PORTCULLIS_MASTER_KEY").ok();
+    if let Some(command) = &config.master_key_command {
+        anyhow::ensure!(
+            variable.is_none(),
+            "the variable PORTCULLIS_MASTER_KEY is set, and storage.master_key_command, too: remove one of them"
+        );
+        let key = command.run()?;
+        let again = command.clone();
+        builder = builder
+            .master_key(key)
+            .master_key_provider(Arc::new(move || again.run()))
+            .expect_ledger("the master key that storage.master_key_command prints");
+    }
+    if let Some(digits) = variable {
         let (key, _) = MasterKey::from_env_or_file(Some(&digits), &config.master_key_file, false)?;
         // Like a key file, it may be all that is left.
         builder =

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod command;
 mod identity;
 mod in_use;
 mod key_file;
@@ -15,6 +16,7 @@ mod scope;
 mod seal;
 mod tenant;
 
+pub use command::KeyCommand;
 pub use identity::{UserId, UserIdError};
 pub use in_use::{KeyInUse, KeyProvider, KeyStatus, Rotated};
 pub use key_file::KeyFile;

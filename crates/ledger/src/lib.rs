@@ -19,8 +19,9 @@ pub use error::LedgerError;
 pub use ledger::Ledger;
 pub use list::{List, ListReader};
 pub use portcullis_keys::{
-    Fingerprint, KeyError, KeyFile, KeyInUse, KeyOrigin, KeyProvider, KeyStatus, MasterKey, MasterSeal,
-    NameError, Rotated, Scope, Seal, SealError, SenderId, TenantId, TenantKeys, UserId, UserIdError,
+    Fingerprint, KeyCommand, KeyError, KeyFile, KeyInUse, KeyOrigin, KeyProvider, KeyStatus, MasterKey,
+    MasterSeal, NameError, Rotated, Scope, Seal, SealError, SenderId, TenantId, TenantKeys, UserId,
+    UserIdError,
 };
 pub use portcullis_ledger_model::{
     Accepted, Actor, ActorError, Age, Block, Census, Change, ChangedList, Changes, Claim, ClaimId, Claims,

@@ -79,6 +79,8 @@ pub(crate) enum LogFormat {
 pub(crate) struct Storage {
     pub(crate) url: String,
     pub(crate) master_key_file: Option<String>,
+    /// A program and its arguments, which prints the master key.
+    pub(crate) master_key_command: Option<Vec<String>>,
 }
 
 /// `[fleet]`

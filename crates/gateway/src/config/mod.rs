@@ -4,6 +4,7 @@ mod compared;
 mod file;
 mod fleet;
 pub mod fuzz;
+mod key_command;
 mod lines;
 mod listen;
 pub(crate) mod plugin_limits;
@@ -32,7 +33,7 @@ use portcullis_engine::plugin_store::{PluginLimits, TrustedKeys};
 use portcullis_engine::{
     DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, LEAST_MEMORY_LIMIT, PostgresUrl,
 };
-use portcullis_ledger::{StorageUrl, TenantId};
+use portcullis_ledger::{KeyCommand, StorageUrl, TenantId};
 use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
 
 pub(crate) use file::LogFormat;
@@ -68,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) meta: MetaSettings,
     pub(crate) storage: StorageUrl,
     pub(crate) master_key_file: PathBuf,
+    /// What prints the master key, instead of the file.
+    pub(crate) master_key_command: Option<KeyCommand>,
     pub(crate) fleet: FleetSettings,
     /// The plugin folder, whose files override or add to the built-in plugins. It need not exist.
     pub(crate) plugins_dir: Option<PathBuf>,
@@ -259,6 +262,7 @@ impl Config {
             problems.push(Problem::new(root.key("storage").key("url"), what.clone()));
         }
 
+        let master_key_command = key_command::check(&typed.storage, &root.key("storage"), &mut problems);
         let plugins_dir = typed.plugins.dir.as_ref().map(|dir| folder.join(dir));
         let watch = typed.plugins.watch_seconds.unwrap_or(DEFAULT_WATCH);
         if watch > LONGEST_WATCH {
@@ -343,6 +347,7 @@ impl Config {
             meta: typed.meta.clone(),
             storage,
             master_key_file,
+            master_key_command,
             fleet,
             plugins_dir,
             trusted_keys,

@@ -24,6 +24,7 @@ impl Config {
             ("meta", before.meta.without_secrets() != config.meta.without_secrets()),
             ("storage.url", before.storage != config.storage),
             ("storage.master_key_file", before.master_key_file != config.master_key_file),
+            ("storage.master_key_command", before.master_key_command != config.master_key_command),
             ("fleet", before.fleet != config.fleet),
             ("plugins.dir", before.plugins_dir != config.plugins_dir),
             ("plugins.limits", before.plugin_limits != config.plugin_limits),

@@ -57,6 +57,21 @@ fn what_is_typed_means_what_it_says() {
 }
 
 #[test]
+fn the_master_key_has_one_source() {
+    let with = |storage: &str| GOOD.replace("[storage]\n", &format!("[storage]\n{storage}\n"));
+    let config = parse(&with(r#"master_key_command = ["/bin/kms", "decrypt"]"#)).unwrap();
+    assert_eq!(config.master_key_command.unwrap().to_string(), "/bin/kms");
+    for wrong in
+        ["master_key_command = []", r#"master_key_command = [""]"#, r#"master_key_command = ["a\u0000b"]"#]
+    {
+        let error = parse(&with(wrong)).unwrap_err();
+        assert!(error.contains("storage.master_key_command: must name a program"), "{error}");
+    }
+    let error = parse(&with("master_key_file = \"a.key\"\nmaster_key_command = [\"kms\"]")).unwrap_err();
+    assert!(error.contains("can't be set together with master_key_file"), "{error}");
+}
+
+#[test]
 fn a_float_in_a_plugin_s_options_is_kept_as_it_is() {
     // Read quickly instead of exactly, it would become its neighbour.
     let text = format!(r#"{{"id": "acme", "plugin_options": {{"x": {}.5}}}}"#, "1".repeat(114));

@@ -18,6 +18,7 @@ mod guesses;
 mod hang_up;
 mod history;
 mod holds;
+mod key_command;
 mod keys;
 mod limits;
 mod listeners;
