@@ -226,10 +226,12 @@ impl Postgres {
             let (staleness, silent_for) = (columns.get()?, columns.get()?);
             let settings: Option<Vec<&str>> = columns.get()?;
             let digests: Option<Vec<&[u8]>> = columns.get()?;
+            // It says the same as this one, or nothing yet.
+            let is_alike = settings.is_none();
             let other: BTreeMap<&str, &[u8]> =
                 settings.into_iter().flatten().zip(digests.into_iter().flatten()).collect();
             // What this node says anew, it does not differ in.
-            let differing = match other.is_empty() || is_self {
+            let differing = match is_alike || is_self {
                 true => BTreeSet::new(),
                 false => differing(&own, &other),
             };
