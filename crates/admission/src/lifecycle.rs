@@ -40,6 +40,14 @@ impl Lifecycle {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Whether operations can start.
+    ///
+    /// # Errors
+    /// If the service is closed.
+    pub fn check(&self) -> Result<(), Closed> {
+        if self.is_closed() { Err(Closed) } else { Ok(()) }
+    }
+
     /// Lets no operation start from now on.
     pub fn close(&self) {
         // Under the lock, so that an operation either started before this, and is waited for, or does not start.

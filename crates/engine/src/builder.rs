@@ -274,7 +274,7 @@ impl Builder {
         let beside = |suffix| storage.beside(self.key_file.as_deref(), &node, suffix);
         let dir = self.states_dir.unwrap_or_else(|| beside(".states"));
         let mut opening = Opening::default().new_ledger(self.new_ledger).restored(self.restored);
-        if has_files(&dir) {
+        if States::are_in(&dir) {
             opening = opening.evidence(&dir);
         }
         if let Some(because) = self.expected {
@@ -533,9 +533,4 @@ fn report(ledger: &Ledger, storage: &Storage, made_key: Option<&Path>) {
         }
         _ => {}
     }
-}
-
-/// Whether there is a folder with anything in it.
-fn has_files(dir: &Path) -> bool {
-    std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some())
 }

@@ -12,7 +12,7 @@ use portcullis_host::{ErrorChain, ForeignText};
 use portcullis_ledger::{LedgerError, ListId, TenantId};
 use portcullis_plugin_store::{Digest, Finding, PluginVersion, Trial, Uses};
 use portcullis_tenant_rules::TenantRules;
-use portcullis_tenant_settings::TenantSpec;
+use portcullis_tenant_settings::{Put, TenantSpec};
 use tracing::{debug, info, warn};
 
 use crate::context::Context;
@@ -74,15 +74,6 @@ pub(crate) struct Offered {
     pub(crate) accepting: usize,
     /// Those of them that have refused it before.
     pub(crate) refusing: usize,
-}
-
-/// What a spec did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Put {
-    /// It created the tenant.
-    Created,
-    /// It replaced the tenant's earlier spec.
-    Replaced,
 }
 
 /// All of these block for as long as it takes to fill the new lists.
@@ -470,8 +461,8 @@ impl Directory {
         tenants.values().flat_map(|tenant| tenant.reload.in_use()).chain(of_rules).chain(chosen).collect()
     }
 
-    /// Stops everything: waits for the operations under way, saves the states that are due, and unloads the lists.
-    pub(crate) fn close(&self) {
+    /// Stops writes and changes: waits for those under way, and saves what is due. Lists answer as before.
+    pub(crate) fn retire(&self) {
         self.context.lifecycle.close();
         let tenants = self.tenants();
         // Ends shadow runs, which otherwise last as long as there is no traffic.
@@ -486,9 +477,14 @@ impl Directory {
             if let Some(members) = tenant.members.load_full() {
                 members.lists().for_each(|list| list.save_before_closing());
             }
+            tenant.rules.save(true);
         }
-        self.tenants.store(Arc::default());
-        for tenant in tenants.values() {
+    }
+
+    /// Stops everything, and unloads the lists.
+    pub(crate) fn close(&self) {
+        self.retire();
+        for tenant in self.tenants.swap(Arc::default()).values() {
             for list in tenant.remove(ReloadError::Closed) {
                 list.unload();
             }

@@ -13,7 +13,7 @@ use portcullis_ledger::{
 use portcullis_plugin_store::{Digest, PluginStore, PluginVersion, Signature, Watch};
 use portcullis_rules::RecordedPage;
 use portcullis_tenant_rules::{ExchangedRule, RuleExchangeError, RuleRequest, TenantMeters, TenantRules};
-use portcullis_tenant_settings::{PluginRef, TenantSpec};
+use portcullis_tenant_settings::{PluginRef, Put, TenantSpec};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -21,7 +21,7 @@ use tracing::warn;
 
 use crate::builder::Builder;
 use crate::counts;
-use crate::directory::{Directory, Put};
+use crate::directory::Directory;
 use crate::engine_error::Error;
 use crate::error::TenantError;
 use crate::expiry;
@@ -592,6 +592,17 @@ impl Engine {
         runtime.spawn_blocking(close).await.map_err(|_| Error::Cancelled)
     }
 
+    /// Lets another process open the ledger: ends writes and changes, and saves what is due. Lists that are in memory answer checks as
+    /// before. Drop the engine then, without closing it. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger's locks can't be given up.
+    pub fn blocking_give_up(&self) -> Result<(), Error> {
+        self.0.tasks.lock().drain(..).for_each(|task| task.abort());
+        self.0.directory.retire();
+        Ok(self.0.directory.context.ledger.give_up()?)
+    }
+
     fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, Error> {
         self.check_open()?;
         self.0.directory.tenant(id).ok_or_else(|| Error::UnknownTenant(id.clone()))
@@ -604,10 +615,7 @@ impl Engine {
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        match self.0.directory.context.lifecycle.is_closed() {
-            true => Err(Error::Closed),
-            false => Ok(()),
-        }
+        Ok(self.0.directory.context.lifecycle.check()?)
     }
 
     fn runtime(&self) -> Handle {

@@ -35,7 +35,6 @@ pub use builder::{
     Builder, DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, DEFAULT_RELOAD_WATCH,
     LEAST_MEMORY_LIMIT,
 };
-pub use directory::Put;
 pub use engine::Engine;
 pub use engine_error::Error;
 pub use error::{NotServed, OpenError, TenantError, WriteError};
@@ -70,5 +69,5 @@ pub use portcullis_tenant_rules::{
     RuleShadow, RuleStatus, RuleTerms, Running, TenantMeters,
 };
 pub use portcullis_tenant_settings::{
-    Acknowledge, Grants, KeepError, KeptError, OnFailure, PluginRef, RuleSpec, TenantSpec,
+    Acknowledge, Grants, KeepError, KeptError, OnFailure, PluginRef, Put, RuleSpec, TenantSpec,
 };

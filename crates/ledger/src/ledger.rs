@@ -12,13 +12,12 @@ use jiff::Timestamp;
 use portcullis_keys::{Fingerprint, MasterKey, Scope, TenantId, TenantKeys};
 use portcullis_ledger_model::{
     Accepted, ChangedList, FeedPosition, Finding, ListId, ListState, Mark, Opening, Seq, ServerRun, Span,
-    Verified,
+    StorageUrl, Verified,
 };
 
 use crate::error::LedgerError;
 use crate::list::{List, ListReader};
 use crate::sqlite::{self, FileSource, FileTarget, Sqlite};
-use crate::storage_url::StorageUrl;
 use crate::store::{Counts, ExpiredIn, Stats, Store, Uploads, copy};
 
 /// The durable ledger of all tenants' entries. Cheap to clone.
@@ -67,6 +66,15 @@ impl Ledger {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// Lets another process open the ledger: from now on every write here is [`LedgerError::Closed`], and reads go on. Blocks until what
+    /// is being committed is on disk. Dropping the ledger leaves its files to the other process.
+    ///
+    /// # Errors
+    /// If the locks can't be given up.
+    pub fn give_up(&self) -> Result<(), LedgerError> {
+        self.store.give_up()
     }
 
     /// What was accepted of its files when it was opened: that it is new, or restored.
@@ -470,7 +478,7 @@ impl Ledger {
 fn file(storage: &StorageUrl) -> Result<&Path, LedgerError> {
     match storage {
         StorageUrl::Sqlite(path) => Ok(path),
-        StorageUrl::Postgres(_) => Err(LedgerError::NotAFile),
+        _ => Err(LedgerError::NotAFile),
     }
 }
 

@@ -11,7 +11,6 @@ mod ledger;
 mod list;
 mod nodes;
 mod sqlite;
-mod storage_url;
 pub mod store;
 mod witness;
 
@@ -25,11 +24,11 @@ pub use portcullis_keys::{
 };
 pub use portcullis_ledger_model::{
     Accepted, Actor, ActorError, Age, Block, Census, Change, ChangedList, Changes, Claim, ClaimId, Claims,
-    Committed, Coverage, DeliveryKey, DisplayForm, Entry, FeedPosition, Filter, Finding, Hold, HoldKind,
-    Holds, LONGEST_REDELIVERY, Label, Link, Linked, ListId, ListState, Loss, Mark, Opening, Outcome, Page,
-    Paging, Position, PublicId, PublicIdError, Reason, Record, Seq, ServerRun, Source, Span, Status,
-    StatusFilter, TooLong, Trail, Unblock, UnknownHold, UnknownSource, Verified, Whom, Write, Written,
+    Committed, Coverage, DatabaseUrl, DeliveryKey, DisplayForm, Entry, FeedPosition, Filter, Finding, Hold,
+    HoldKind, Holds, LONGEST_REDELIVERY, Label, Link, Linked, ListId, ListState, Loss, Mark, Opening,
+    Outcome, Page, Paging, Position, PublicId, PublicIdError, Reason, Record, Seq, ServerRun, Source, Span,
+    Status, StatusFilter, StorageUrl, StorageUrlError, TooLong, Trail, Unblock, UnknownHold, UnknownSource,
+    Verified, Whom, Write, Written,
 };
-pub use storage_url::{DatabaseUrl, StorageUrl, StorageUrlError};
 pub use store::{Description, ExpiredIn, Fleet, Lease, Node, Stats};
 pub use witness::LedgerId;

@@ -98,6 +98,11 @@ impl States {
         States { dir, _folder: None }
     }
 
+    /// Whether there is such a folder with anything in it.
+    pub fn are_in(dir: &Path) -> bool {
+        fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some())
+    }
+
     /// The saved state of a list, sealed under the tenant's keys.
     pub fn of(&self, tenant: &TenantId, scope: &Scope, keys: &TenantKeys) -> StateFile {
         let path = self.folder(tenant).join(keys.state_name(scope)).with_extension("state");

@@ -18,5 +18,5 @@ pub use error::{KeepError, KeptError};
 pub use on_failure::OnFailure;
 pub use plugin_ref::PluginRef;
 pub use rule::{Grants, RuleSpec};
-pub use spec::TenantSpec;
+pub use spec::{Put, TenantSpec};
 pub use store::SettingsStore;

@@ -12,6 +12,15 @@ use crate::on_failure::OnFailure;
 use crate::plugin_ref::PluginRef;
 use crate::rule::RuleSpec;
 
+/// What putting a tenant with a spec did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It created the tenant.
+    Created,
+    /// It replaced the tenant's earlier spec.
+    Replaced,
+}
+
 /// The specification of a tenant: its senders, its plugin, and how the plugin is run.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -13,6 +13,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub(super) struct Guard {
     lost: OnceLock<(PathBuf, Loss)>,
     /// Why the last write failed, if the disk was the reason.
     failing: Mutex<Option<Failure>>,
+    /// Whether another process may have the ledger open: from then on this one writes nothing.
+    is_given_up: AtomicBool,
 }
 
 /// When SQLite begins its log anew, it salts it anew, and the file has all commits until then.
@@ -138,6 +141,7 @@ impl Guard {
             witness,
             lost: OnceLock::new(),
             failing: Mutex::default(),
+            is_given_up: AtomicBool::new(false),
         })
     }
 
@@ -270,8 +274,20 @@ impl Guard {
         }
     }
 
+    /// Lets nothing be written from now on, and looks at the files no more: they are another process's.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Release);
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Acquire)
+    }
+
     /// Like [`look`](Self::look), without looking again.
     pub(super) fn intact(&self) -> Result<(), LedgerError> {
+        if self.is_given_up() {
+            return Err(LedgerError::Closed);
+        }
         match self.lost.get() {
             None => Ok(()),
             Some((path, loss)) => Err(LedgerError::Replaced { path: path.clone(), loss: *loss }),
@@ -323,11 +339,16 @@ impl Guard {
     /// latest.
     pub(super) fn keep_witness(&self) {
         // What is beside a ledger that was lost may be of the one that replaced it.
-        self.witness.keep(self.intact().is_ok());
+        if !self.is_given_up() {
+            self.witness.keep(self.intact().is_ok());
+        }
     }
 
     /// What is wrong with the files.
     pub(super) fn trouble(&self) -> Option<LedgerError> {
+        if self.is_given_up() {
+            return None;
+        }
         if let Err(error) = self.intact() {
             return Some(error);
         }

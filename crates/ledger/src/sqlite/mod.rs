@@ -76,7 +76,7 @@ pub(crate) struct Sqlite {
     readers: Readers,
     writer: Writer,
     guard: Arc<Guard>,
-    _locks: [File; 2],
+    locks: [File; 2],
     /// Encrypts tenants' secrets.
     master: MasterSeal,
     sums: Sums,
@@ -116,7 +116,7 @@ impl Sqlite {
             readers: Readers::new(path.clone(), Arc::clone(&guard)),
             writer,
             guard,
-            _locks: [name_lock, file_lock],
+            locks: [name_lock, file_lock],
             master: seal,
             sums,
             damage: Damage::default(),
@@ -151,6 +151,14 @@ impl store::Store for Sqlite {
 
     fn rescue(&self) -> Vec<(PathBuf, PathBuf)> {
         self.guard.rescue()
+    }
+
+    fn give_up(&self) -> Result<(), LedgerError> {
+        self.guard.give_up();
+        // Waits for what is being committed. This itself is refused, as all that follows.
+        let _ = self.write(0, |_| Ok(()));
+        // The files stay open: closing one would end the locks of SQLite, too.
+        self.locks.iter().try_for_each(|lock| lock.unlock().map_err(|error| LedgerError::Io(error.into())))
     }
 }
 

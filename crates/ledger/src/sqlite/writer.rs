@@ -354,8 +354,8 @@ fn close(connection: Connection, counters: &Counters) {
         connection.execute("UPDATE ledger SET is_open = 0, stamp = ?1", [stamp.cast_signed()])?;
         counters.committed(Some(stamp))
     });
-    if let Err(LedgerError::Replaced { .. }) = marked {
-        // What is at the path of the log now may not be this ledger's, and must not be removed.
+    if let Err(LedgerError::Replaced { .. } | LedgerError::Closed) = marked {
+        // What is at the path of the log now may not be this ledger's, or is another process's, and must not be removed.
         let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
     }
     counters.moves_log(|| (drop(connection), None));

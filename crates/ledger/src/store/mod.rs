@@ -65,6 +65,11 @@ pub trait Store:
     /// Where files that were lost are to be copied from, and to.
     fn rescue(&self) -> Vec<(PathBuf, PathBuf)>;
 
+    /// Lets another process open the ledger. From now on nothing is written here, and reads go on. Does nothing if it is shared.
+    fn give_up(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
     /// The components of plugins in it; `None` if it is not shared, so that nobody else needs them.
     fn uploads(self: Arc<Self>) -> Option<Arc<dyn Uploads>> {
         None

@@ -178,3 +178,27 @@ fn entries_of_both_variants_from_older_versions_are_shown_and_lifted_together() 
     let part = list.history(&person, None, limit(1)).unwrap();
     assert_eq!(list.history(&person, part.older, limit(9)).unwrap().records, history.records[1..]);
 }
+
+#[test]
+fn a_ledger_that_was_given_up_is_left_to_the_process_that_opens_it_next() {
+    let dir = LedgerDir::new();
+    let before = dir.ledger();
+    let of_before = list(&before);
+    one(&of_before, block(1, Directions::BOTH));
+    before.give_up().unwrap();
+    let refused = of_before.write(vec![block(2, Directions::BOTH)]).unwrap_err();
+    assert!(matches!(refused, LedgerError::Closed), "{refused}");
+    assert!(before.trouble().is_none(), "it is in order");
+
+    let next = dir.ledger();
+    let of_next = list(&next);
+    one(&of_next, block(3, Directions::BOTH));
+    assert_eq!((of_before.count().unwrap(), of_next.count().unwrap()), (2, 2));
+    drop((before, of_before));
+    assert!(dir.file("ledger.db-wal").exists(), "what the next one wrote is in it");
+    one(&of_next, block(4, Directions::BOTH));
+    assert!(next.trouble().is_none());
+    drop((next, of_next));
+    assert_eq!(list(&dir.ledger()).count().unwrap(), 3);
+    assert_eq!(dir.findings(), [""; 0]);
+}
