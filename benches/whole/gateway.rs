@@ -179,6 +179,14 @@ impl Gateway {
         Ok(kibibytes * 1024.0)
     }
 
+    /// Waits until the gateway has exited by itself.
+    pub(crate) fn ends(mut self) -> anyhow::Result<()> {
+        // With its connections, which it would wait for.
+        self.agent = ureq::Agent::new_with_defaults();
+        ensure!(self.process.wait()?.success(), "the gateway exited with an error");
+        Ok(())
+    }
+
     /// Sends SIGTERM, and waits until the gateway has exited.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         let id = self.process.id().to_string();

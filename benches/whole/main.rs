@@ -14,6 +14,7 @@ mod import;
 mod neighbours;
 mod record;
 mod reload;
+mod restart;
 mod results;
 mod start;
 mod tenants;
@@ -57,6 +58,8 @@ enum What {
     Copy,
     /// One tenant's checks beside neighbours that misbehave
     Neighbours,
+    /// Other processes that take over under load
+    Restart,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -75,6 +78,7 @@ fn main() -> anyhow::Result<()> {
             What::Fleet => fleet::measure(&mut results)?,
             What::Copy => copy::measure(&mut results)?,
             What::Neighbours => neighbours::measure(&mut results)?,
+            What::Restart => restart::measure(&mut results)?,
         }
     }
     match json {

@@ -10,7 +10,8 @@ use clap::Args;
 /// error. The environment variable PORTCULLIS_LOG filters them, such as PORTCULLIS_LOG=warn or
 /// PORTCULLIS_LOG=info,portcullis_engine=debug.
 ///
-/// On SIGHUP it reads the configuration file and the plugin folder again. The options --url and
+/// On SIGHUP it reads the configuration file and the plugin folder again. On SIGUSR2 it starts the
+/// program that is installed now, with --take-over. The options --url and
 /// --token have no effect.
 #[derive(Args)]
 pub struct Options {
@@ -31,4 +32,11 @@ pub struct Options {
     /// refused.
     #[arg(long, conflicts_with = "new_ledger")]
     pub restored: bool,
+
+    /// Take over from the running gateway of this configuration, so that no request fails
+    ///
+    /// It hands over its sockets and its ledger, and ends. If this process does not start, the running one goes on. If none is
+    /// running, this one starts as usual.
+    #[arg(long, conflicts_with_all = ["new_ledger", "restored"])]
+    pub take_over: bool,
 }

@@ -8,7 +8,6 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use portcullis_admission::LogLimit;
 use portcullis_edge::http::peer::Peer;
 use portcullis_edge::metrics::requests::{Closed, closed};
-use portcullis_native::Service;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -18,6 +17,7 @@ use tracing::{debug, warn};
 
 use crate::connections::descriptors::REMEDY;
 use crate::connections::{ClientStream, Connections, Place, TimedStream, WAIT};
+use crate::handover::Door;
 use crate::listeners::{Accepted, Audience, Listener};
 use crate::protocol::{Answering, http1, http2};
 use crate::tls::{HTTP2, Tls, handshake};
@@ -30,7 +30,7 @@ static FAILED: LogLimit = LogLimit::new(5);
 
 /// What all listeners share.
 pub(crate) struct Shared {
-    pub(crate) service: Service,
+    pub(crate) service: Door,
     pub(crate) connections: Arc<Connections>,
     /// How long a client may take nothing of a response, before it is disconnected.
     pub(crate) patience: Duration,
@@ -38,24 +38,41 @@ pub(crate) struct Shared {
     pub(crate) tls: Option<Arc<Tls>>,
 }
 
-/// Accepts connections until `stopping` changes, then waits for the requests in progress.
-pub(crate) async fn run(listeners: Vec<Listener>, shared: Shared, stopping: watch::Receiver<bool>) {
+/// What becomes of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listening {
+    /// They are accepted.
+    Open,
+    /// Another process accepts them. Those that there are go on, but take no new requests over HTTP/2.
+    HandedOver,
+    /// None is accepted. Those that are idle are closed, and the others after their request.
+    Closed,
+}
+
+/// Accepts connections until `listening` changes, and once it is [`Closed`](Listening::Closed) waits for the requests in progress.
+pub(crate) async fn run(listeners: Vec<Listener>, shared: Shared, mut listening: watch::Receiver<Listening>) {
     let (shared, graceful) = (Arc::new(shared), Arc::new(GracefulShutdown::new()));
     let mut tasks = JoinSet::new();
     for listener in listeners {
-        tasks.spawn(accept(listener, Arc::clone(&shared), Arc::clone(&graceful), stopping.clone()));
+        tasks.spawn(accept(listener, Arc::clone(&shared), Arc::clone(&graceful), listening.clone()));
     }
     while tasks.join_next().await.is_some() {}
+    until_closed(&mut listening).await;
     if let Some(graceful) = Arc::into_inner(graceful) {
         graceful.shutdown().await;
     }
 }
 
+/// Waits until no connection is accepted, here or in a process that has taken over.
+async fn until_closed(listening: &mut watch::Receiver<Listening>) {
+    let _ = listening.wait_for(|listening| *listening == Listening::Closed).await;
+}
+
 async fn accept(
-    listener: Listener,
+    mut listener: Listener,
     shared: Arc<Shared>,
     graceful: Arc<GracefulShutdown>,
-    mut stopping: watch::Receiver<bool>,
+    mut listening: watch::Receiver<Listening>,
 ) {
     loop {
         tokio::select! {
@@ -73,7 +90,7 @@ async fn accept(
                             audience: listener.audience,
                             place: Arc::new(place),
                             shared: Arc::clone(&shared),
-                            stopping: stopping.clone(),
+                            listening: listening.clone(),
                         };
                         connection.start(stream, graceful.watcher());
                     }
@@ -87,8 +104,11 @@ async fn accept(
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            _ = stopping.changed() => break,
+            _ = listening.changed() => break,
         }
+    }
+    if *listening.borrow() == Listening::HandedOver {
+        listener.socket.leave_file();
     }
 }
 
@@ -99,7 +119,7 @@ struct Connection {
     audience: Audience,
     place: Arc<Place>,
     shared: Arc<Shared>,
-    stopping: watch::Receiver<bool>,
+    listening: watch::Receiver<Listening>,
 }
 
 impl Connection {
@@ -148,7 +168,7 @@ impl Connection {
                         // It has been idle for too long.
                         Err(_) => return Ok(()),
                     },
-                    _ = self.stopping.changed() => return Ok(()),
+                    () = until_closed(&mut self.listening) => return Ok(()),
                 }
             }
         };
@@ -156,7 +176,7 @@ impl Connection {
             // Until it is dropped, the gateway waits for the connection.
             let _watcher = watcher;
             // In memory of its own, so that connections of HTTP/1.1 don't have it.
-            Box::pin(http2::serve(stream, answering, patience, self.stopping)).await?;
+            Box::pin(http2::serve(stream, answering, patience, self.listening)).await?;
         } else {
             watcher.watch(http1::serve(stream, answering)).await?;
         }
@@ -170,7 +190,7 @@ impl Connection {
         };
         let opened = tokio::select! {
             opened = tokio::time::timeout(handshake::PATIENCE, Box::pin(handshake::open(stream, &acceptor))) => opened,
-            _ = self.stopping.changed() => return Ok(None),
+            () = until_closed(&mut self.listening) => return Ok(None),
         };
         let Ok(opened) = opened else {
             closed(Closed::Late, 1);

@@ -4,12 +4,14 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod background;
 mod backup;
 mod config;
 mod connections;
 mod deliveries;
 mod engine;
 mod fleet;
+mod handover;
 mod listeners;
 mod log;
 mod migrate;

@@ -1,12 +1,15 @@
 //! `portcullis serve`: startup, signals and shutdown of the gateway.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use tokio::net::UnixListener;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tracing::{debug, error, info, warn};
+use tokio::sync::{oneshot, watch};
+use tracing::{error, info, warn};
 
 use portcullis_cli::ServeOptions;
 use portcullis_edge::AppState;
@@ -17,23 +20,26 @@ use portcullis_ledger::StorageUrl;
 use portcullis_native::Service;
 use portcullis_proxy::Proxy;
 
+use crate::accept::Listening;
+use crate::background::Background;
 use crate::config::Config;
 use crate::connections::{Connections, descriptors};
 use crate::engine::Accepted;
 use crate::fleet::Fleet;
-use crate::listeners::{self, Passed};
+use crate::handover::{self, Door, Gate, Giving, Predecessor, Program, Sockets};
+use crate::listeners::{self, Address, Passed};
 use crate::reload::Reload;
 use crate::router::router;
 use crate::signals::{Command, Signals};
 use crate::sources::Sources;
 use crate::tls::Tls;
-use crate::usage::{self, Usage};
-use crate::{accept, deliveries, engine, log, others, systemd, visits};
+use crate::usage::Usage;
+use crate::{accept, engine, log, systemd};
 
 /// How long closing the engine may take, and what still runs on threads that may block.
 const CLOSING: Duration = Duration::from_secs(10);
-/// How long giving up a lease may take.
-const HAND_OVER: Duration = Duration::from_secs(1);
+/// How often a process that has handed over looks whether it has connections left.
+const LOOK: Duration = Duration::from_millis(100);
 /// How often the log says how many lines were suppressed.
 const REPORT: Duration = Duration::from_secs(10);
 /// After how many polls of tasks a thread looks at the sockets, if it always has a task to poll. A poll may take some hundred
@@ -55,12 +61,14 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
     log::start(config.log_format)?;
     let passed = Passed::take();
     let open_files = descriptors::raise();
+    // Before it can be replaced.
+    let program = Program::this();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .event_interval(POLLS)
         .build()
         .context("can't start the async runtime")?;
-    let served = runtime.block_on(serve(config, options, open_files, passed));
+    let served = runtime.block_on(serve(config, options, open_files, passed, program));
     // Waits for blocking tasks that still write. The ledger is closed when its last user is dropped.
     runtime.shutdown_timeout(CLOSING);
     served
@@ -71,6 +79,7 @@ async fn serve(
     options: &ServeOptions,
     open_files: u64,
     passed: Passed,
+    program: Program,
 ) -> anyhow::Result<()> {
     // HTTP has no such dates, and opt-outs are ordered by time.
     anyhow::ensure!(SystemTime::now() >= UNIX_EPOCH, "the clock of this machine is before 1970: set it");
@@ -83,9 +92,15 @@ async fn serve(
         );
     }
     let mut commands = Signals::watch()?;
+    let mut predecessor = predecessor(options, &config).await?;
     let tls = config.tls.as_ref().map(Tls::read).transpose()?.map(Arc::new);
-    let listeners = listeners::bind(&config, passed)?;
-    listeners::announce(&listeners)?;
+    let listeners = listeners::bind(&config, passed, predecessor.as_mut())?;
+    let addresses = listeners::addresses(&listeners)?;
+    let mut sockets = Sockets::default();
+    for listener in &listeners {
+        let kept = sockets.add(listener.name.clone(), &listener.socket);
+        kept.context("can't keep a socket for a process that takes over")?;
+    }
     let certifying = tls.clone().map(|tls| tokio::spawn(tls.watch()));
 
     let dialects = config.dialects.clone();
@@ -95,14 +110,27 @@ async fn serve(
     let proxy = Proxy::new(Arc::clone(&app), &config.traffic, config.meta.clone())
         .context("can't set up TLS with the root certificates of this system")?;
     let proxy = Arc::new(proxy);
-    let (stop, is_stopping) = watch::channel(false);
+    let (listen, listening) = watch::channel(Listening::Open);
     let service = Service::new(Arc::clone(&app), router(Arc::clone(&app), &proxy));
     // A message in progress, and a body on its way, have a connection each.
     let outbound = 2 * config.traffic.max_in_flight as u64;
-    let connections = Connections::new(open_files, outbound, limits, proxies.clone());
+    let table = Connections::new(open_files, outbound, limits, proxies.clone());
     let patience = Duration::from_secs(limits.response_timeout_seconds);
-    let shared = accept::Shared { service, connections, patience, tls };
-    let connections = tokio::spawn(accept::run(listeners, shared, is_stopping));
+    let gate = Gate::new(Arc::clone(&app), config.stopping.grace);
+    let door = Door::new(service, Arc::clone(&gate));
+    let shared = accept::Shared { service: door.clone(), connections: Arc::clone(&table), patience, tls };
+    let accepting = accept::run(listeners, shared, listening);
+    // One that takes over accepts connections once it can answer requests: until then, the running gateway does.
+    let (begin, begun) = oneshot::channel();
+    let connections = tokio::spawn(async move {
+        if begun.await.is_ok() {
+            accepting.await;
+        }
+    });
+    let mut begin = Some(begin);
+    if predecessor.is_none() {
+        begin_accepting(&mut begin, &addresses)?;
+    }
     let reporting = tokio::spawn(async {
         loop {
             tokio::time::sleep(REPORT).await;
@@ -125,16 +153,27 @@ async fn serve(
     ));
     let wanted = config.sources.clone();
     let accepted = Accepted { new_ledger: options.new_ledger, restored: options.restored };
-    let usage = Arc::new(Usage::read(&config));
-    let early = (Arc::clone(&app), Arc::clone(&usage));
-    let mut starting =
-        tokio::task::spawn_blocking(move || start(&config, accepted, runtime, &early.0, &early.1));
-    let gateway = loop {
+    let control = config.hand_over_socket.clone();
+    let early = Arc::clone(&app);
+    let mut starting = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+        if let Some(predecessor) = &mut predecessor {
+            predecessor.give_up()?;
+        }
+        // The process before has just written it down.
+        let usage = Usage::read(&config);
+        let gateway = start(&config, accepted, runtime, &early, &usage)?;
+        if let Some(predecessor) = &mut predecessor {
+            predecessor.ready()?;
+        }
+        Ok((gateway, predecessor, usage))
+    });
+    let (gateway, mut predecessor, usage) = loop {
         tokio::select! {
             started = &mut starting => break started.context("the startup panicked")??,
             () = systemd::loading() => {}
             commands = commands.next() => match commands {
                 Command::Reload => info!("SIGHUP ignored: the gateway is still starting"),
+                Command::Upgrade => info!("SIGUSR2 ignored: the gateway is still starting"),
                 Command::Stop(signal) => {
                     info!(signal = signal.name(), "stopping before all lists are loaded");
                     return Ok(());
@@ -144,19 +183,38 @@ async fn serve(
     };
     sources.pull(&gateway.engine, &wanted, &Handle::current());
     app.open(Arc::clone(&gateway));
+    begin_accepting(&mut begin, &addresses)?;
     info!("ready");
+    let asking = listen_for_successors(control.as_deref(), predecessor.as_mut(), &mut sockets);
+    let relayed = match predecessor {
+        Some(predecessor) => {
+            predecessor.answer_relayed(door).context("can't answer what the gateway before relays")?
+        }
+        None => None,
+    };
     systemd::ready().await;
-    let telling = tokio::spawn(portcullis_proxy::send_changes(Arc::clone(&gateway)));
-    let writing_down = tokio::spawn(visits::run(Arc::clone(&gateway)));
-    let keeping = tokio::spawn(deliveries::run(Arc::clone(&gateway)));
-    let counting = tokio::spawn(usage::run(Arc::clone(&usage), Arc::clone(&gateway)));
-    let is_shared = gateway.engine.is_shared();
-    let following = is_shared.then(|| tokio::spawn(others::follow(Arc::clone(&gateway))));
-    let meeting = is_shared.then(|| tokio::spawn(fleet.run(Arc::clone(&gateway))));
+    let background = Background::start(&gateway, fleet, sources, Arc::new(usage));
+    let giving = Giving::new(gate, Arc::clone(&gateway), program, background, sockets, control);
+    let asking = asking.map(|asking| tokio::spawn(Arc::clone(&giving).run(asking)));
 
     let signal = loop {
-        match commands.next().await {
+        let command = tokio::select! {
+            command = commands.next() => command,
+            successor = giving.handed_over() => {
+                info!(pid = successor.pid, "another process has taken over: relaying what is left to it");
+                let _ = listen.send(Listening::HandedOver);
+                giving.drop_sockets();
+                linger(&table, relayed.as_ref(), &mut commands, stopping.lame_duck + stopping.grace).await;
+                let _ = listen.send(Listening::Closed);
+                let _ = tokio::time::timeout(CLOSING, connections).await;
+                info!("handed over");
+                return Ok(());
+            }
+        };
+        match command {
             Command::Stop(signal) => break signal,
+            Command::Upgrade => giving.start_successor(),
+            Command::Reload if giving.is_given_up() => info!("SIGHUP ignored: another process takes over"),
             Command::Reload => {
                 systemd::reloading().await;
                 let (gateway, reload) = (Arc::clone(&gateway), Arc::clone(&reload));
@@ -173,34 +231,28 @@ async fn serve(
     systemd::stopping(stopping.lame_duck + stopping.grace + 2 * CLOSING, "stopping").await;
     app.leave();
     commands.lame_duck(signal, stopping.lame_duck).await;
-    let _ = stop.send(true);
+    let _ = listen.send(Listening::Closed);
+    giving.drop_sockets();
     if tokio::time::timeout(stopping.grace, connections).await.is_err() {
         warn!("aborting requests that are still in progress after {} s", stopping.grace.as_secs());
     }
     app.close();
-    telling.abort();
-    let _ = telling.await;
-    let handed_over = portcullis_proxy::hand_over_changes(&gateway);
-    if tokio::time::timeout(HAND_OVER, handed_over).await.is_err() {
-        debug!("the lease for events is left to end by itself");
+    if let Some(asking) = asking {
+        asking.abort();
     }
-    writing_down.abort();
-    keeping.abort();
-    counting.abort();
-    for task in [following, meeting, certifying].into_iter().flatten() {
-        task.abort();
-    }
-    sources.pull(&gateway.engine, &[], &Handle::current());
+    giving.end().await;
     reporting.abort();
     watchdog.abort();
+    if let Some(certifying) = certifying {
+        certifying.abort();
+    }
     request_log::report_suppressed();
+    if giving.is_given_up() {
+        info!("stopped: the ledger and what was saved are left to the process that takes over");
+        return Ok(());
+    }
     let engine = gateway.engine.clone();
-    let write_down = move || {
-        visits::write_down(&gateway);
-        deliveries::keep(&gateway.engine);
-        usage.write_down(&gateway);
-    };
-    let _ = tokio::task::spawn_blocking(write_down).await;
+    drop((giving, gateway));
     // What was acknowledged is on disk whether it closes in time or not.
     match tokio::time::timeout(CLOSING, engine.close()).await {
         Ok(Ok(())) => {}
@@ -209,6 +261,72 @@ async fn serve(
     }
     info!("stopped");
     Ok(())
+}
+
+/// Meets the running gateway, if this process is to take over from one, and there is one.
+async fn predecessor(options: &ServeOptions, config: &Config) -> anyhow::Result<Option<Predecessor>> {
+    if !options.take_over {
+        return Ok(None);
+    }
+    let control = handover::control(config.hand_over_socket.as_deref())?.to_owned();
+    let met = tokio::task::spawn_blocking(move || Predecessor::meet(&control)).await;
+    let predecessor = met.context("meeting the running gateway panicked")??;
+    if predecessor.is_none() {
+        info!("no gateway is running to take over from: starting as usual");
+    }
+    Ok(predecessor)
+}
+
+/// Accepts connections from now on, and says so. Does nothing the second time.
+fn begin_accepting(begin: &mut Option<oneshot::Sender<()>>, addresses: &[Address]) -> anyhow::Result<()> {
+    if let Some(begin) = begin.take() {
+        let _ = begin.send(());
+        listeners::announce(addresses)?;
+    }
+    Ok(())
+}
+
+/// Listens for processes that take over, on the socket of the process before or on one of its own. Call it once the ledger is open, as
+/// then the path is this gateway's. If it can't, the log says so.
+fn listen_for_successors(
+    path: Option<&Path>,
+    predecessor: Option<&mut Predecessor>,
+    sockets: &mut Sockets,
+) -> Option<UnixListener> {
+    let path = path?;
+    let listen = || -> std::io::Result<UnixListener> {
+        let listener = match predecessor.and_then(|predecessor| predecessor.take(handover::CONTROL)) {
+            Some(socket) => socket.into(),
+            None => handover::listen(path)?,
+        };
+        let listener = UnixListener::from_std(listener)?;
+        sockets.add(handover::CONTROL.to_owned(), &listener)?;
+        Ok(listener)
+    };
+    listen()
+        .inspect_err(|error| {
+            warn!(%error, path = %path.display(), "no other process can take over: the socket for it can't be opened");
+        })
+        .ok()
+}
+
+/// Waits until the clients have closed all connections, and the process before has none left which it relays, for at most this time, and
+/// unless a signal says to stop.
+async fn linger(
+    table: &Connections,
+    relayed: Option<&JoinHandle<()>>,
+    commands: &mut Signals,
+    time: Duration,
+) {
+    let ended = async {
+        while !table.is_empty() || relayed.is_some_and(|relayed| !relayed.is_finished()) {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        _ = tokio::time::timeout(time, ended) => {}
+        signal = commands.stop() => info!(signal = signal.name(), "not waiting for the clients that are left"),
+    }
 }
 
 /// Opens the engine and loads all lists. Blocks until that is done. The tenants that were used most are served before.

@@ -11,6 +11,7 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    user: Signal,
 }
 
 /// A signal to stop.
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Stop(Stop),
     /// Read the configuration file and the plugin folder again.
     Reload,
+    /// Start the program that is installed now, to take over.
+    Upgrade,
 }
 
 impl Stop {
@@ -49,6 +52,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate()).context("can't handle SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("can't handle SIGINT")?,
             hang_up: signal(SignalKind::hangup()).context("can't handle SIGHUP")?,
+            user: signal(SignalKind::user_defined2()).context("can't handle SIGUSR2")?,
         })
     }
 
@@ -57,6 +61,7 @@ impl Signals {
             _ = self.terminate.recv() => Command::Stop(Stop::Terminate),
             _ = self.interrupt.recv() => Command::Stop(Stop::Interrupt),
             _ = self.hang_up.recv() => Command::Reload,
+            _ = self.user.recv() => Command::Upgrade,
         }
     }
 

@@ -32,6 +32,7 @@ use portcullis_edge::http::route::Route;
 use client::Client;
 use concurrency_limit::ConcurrencyLimit;
 pub use events::{hand_over as hand_over_changes, run as send_changes};
+pub use outbound::Passed;
 use secrets::Secrets;
 use settings::{MetaSettings, TrafficSettings};
 

@@ -60,6 +60,8 @@ pub(crate) struct Server {
     pub(crate) lame_duck_seconds: Option<u64>,
     /// How long requests in progress may take once the gateway no longer listens.
     pub(crate) grace_seconds: Option<u64>,
+    /// Where another process of this gateway asks to take over: a path, or `off`.
+    pub(crate) hand_over_socket: Option<String>,
 }
 
 /// The format of log lines.

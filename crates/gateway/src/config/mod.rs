@@ -4,6 +4,7 @@ mod compared;
 mod file;
 mod fleet;
 pub mod fuzz;
+mod hand_over;
 mod key_command;
 mod lines;
 mod listen;
@@ -63,6 +64,8 @@ pub(crate) struct Config {
     /// Whether `/readyz` answers 200 while lists are out of service.
     pub(crate) ready_when_degraded: bool,
     pub(crate) stopping: Stopping,
+    /// Where another process of this gateway asks to take over; `None` if nobody can.
+    pub(crate) hand_over_socket: Option<PathBuf>,
     pub(crate) dialects: Dialects,
     pub(crate) limits: Limits,
     pub(crate) traffic: TrafficSettings,
@@ -255,6 +258,13 @@ impl Config {
             Ok(_) => Err("use sqlite:// or postgres://".to_owned()),
             Err(error) => Err(error.to_string()),
         };
+        let hand_over_socket = hand_over::check(
+            typed.server.hand_over_socket.as_deref(),
+            storage.as_ref().ok(),
+            folder,
+            server.key("hand_over_socket"),
+            &mut problems,
+        );
         // If the URL is wrong, that is to be mended first.
         let is_shared = !matches!(storage, Ok(StorageUrl::Sqlite(_)));
         let fleet = FleetSettings::check(typed.fleet.as_ref(), is_shared, &root.key("fleet"), &mut problems);
@@ -341,6 +351,7 @@ impl Config {
             trusted_proxies,
             ready_when_degraded: typed.server.ready_when_degraded.unwrap_or(true),
             stopping,
+            hand_over_socket,
             dialects: typed.dialects.clone(),
             limits: typed.limits.clone(),
             traffic: typed.traffic.clone(),

@@ -18,6 +18,7 @@ impl Config {
             ("server.ready_when_degraded", before.ready_when_degraded != config.ready_when_degraded),
             ("server.lame_duck_seconds", before.stopping.lame_duck != config.stopping.lame_duck),
             ("server.grace_seconds", before.stopping.grace != config.stopping.grace),
+            ("server.hand_over_socket", before.hand_over_socket != config.hand_over_socket),
             ("dialects", before.dialects != config.dialects),
             ("limits", before.limits != config.limits),
             ("traffic", before.traffic != config.traffic),

@@ -44,6 +44,7 @@ fn what_is_typed_means_what_it_says() {
     assert_eq!(listen.to_string(), "http://127.0.0.1:8480");
     assert_eq!(config.storage, StorageUrl::Sqlite("/etc/data/portcullis.db".into()));
     assert_eq!(config.master_key_file, Path::new("/etc/data/portcullis.key"));
+    assert_eq!(config.hand_over_socket.as_deref(), Some(Path::new("/etc/data/portcullis.sock")));
     assert_eq!(config.plugins_dir.as_deref(), Some(Path::new("/etc/plugins")));
     assert_eq!((config.max_body_bytes, config.log_format), (16 << 20, LogFormat::Text));
     let [acme, globex] = &config.tenants[..] else { panic!("two tenants") };
@@ -143,6 +144,12 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
     ("admin_token = \"admin-secret\"", "log_format = \"xml\"", 4, "must be `text` or `json`"),
     ("admin_token = \"admin-secret\"", "lame_duck_seconds = 3601", 4, "leave it out for 5"),
     ("admin_token = \"admin-secret\"", "grace_seconds = 29", 4, "from 30 to 7200"),
+    (
+        "admin_token = \"admin-secret\"",
+        "hand_over_socket = \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"",
+        4,
+        "at most 99 bytes",
+    ),
     ("sqlite://data/portcullis.db", "postgres://u:pw@h/d", 7, "sslmode=verify-full"),
     ("sqlite://data/portcullis.db", "data/portcullis.db", 7, "URL"),
     ("id = \"acme\"", "id = \"ACME\"", 13, "one of a-z"),

@@ -215,6 +215,11 @@ impl Connections {
         Some(Place { connections: Arc::clone(self), address, id, connection, is_of_many, is_slowed })
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.lock().by_address.is_empty()
+    }
+
     /// Closes idle connections, because descriptors ran out. Returns how many.
     pub(crate) fn make_room(&self) -> usize {
         let mut table = self.table.lock();

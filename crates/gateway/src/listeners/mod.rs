@@ -11,12 +11,15 @@ use portcullis_edge::http::route::PREFIX;
 use tracing::{info, warn};
 
 use crate::config::{Config, Endpoint, SocketName};
+use crate::handover::Predecessor;
 
 pub(crate) use passed::Passed;
 pub(crate) use socket::{Accepted, Socket};
 
 /// A socket that the gateway listens on.
 pub(crate) struct Listener {
+    /// By which a process that takes over asks for it: as the configuration has it, with a number if there are several.
+    pub(crate) name: String,
     pub(crate) socket: Socket,
     pub(crate) is_tls: bool,
     pub(crate) audience: Audience,
@@ -60,11 +63,16 @@ fn is_health(path: &str) -> bool {
 
 /// Listens on all addresses of the configuration, those of `server.listen` first.
 ///
-/// A socket that was passed is used by the address that has its name, or that it is bound to. Others are closed, with a warning.
+/// A socket of the process before is used by the address that it has it for. A socket that was passed is used by the address that has its
+/// name, or that it is bound to. Others are closed, with a warning.
 ///
 /// # Errors
 /// If one of the addresses is not available, or no socket was passed under a name.
-pub(crate) fn bind(config: &Config, mut passed: Passed) -> anyhow::Result<Vec<Listener>> {
+pub(crate) fn bind(
+    config: &Config,
+    mut passed: Passed,
+    mut predecessor: Option<&mut Predecessor>,
+) -> anyhow::Result<Vec<Listener>> {
     let audience = match config.admin_listen.is_empty() {
         true => Audience::Everybody,
         false => Audience::Clients { has_health: config.health_on_listen },
@@ -73,14 +81,34 @@ pub(crate) fn bind(config: &Config, mut passed: Passed) -> anyhow::Result<Vec<Li
     let of_operators = config.admin_listen.iter().map(|endpoint| (endpoint, Audience::Operators));
     let mut listeners = Vec::new();
     for (endpoint, audience) in of_clients.chain(of_operators) {
-        let sockets = sockets(endpoint, config.unix_socket_mode, &mut passed)?;
+        let mut sockets = match &mut predecessor {
+            Some(predecessor) => handed_over(endpoint, predecessor)?,
+            None => Vec::new(),
+        };
+        if sockets.is_empty() {
+            sockets = self::sockets(endpoint, config.unix_socket_mode, &mut passed)?;
+        }
         let is_tls = endpoint.is_tls;
-        listeners.extend(sockets.into_iter().map(|socket| Listener { socket, is_tls, audience }));
+        listeners.extend(sockets.into_iter().enumerate().map(|(index, socket)| {
+            let name = name_of(endpoint, index);
+            Listener { name, socket, is_tls, audience }
+        }));
     }
     for name in passed.left() {
         warn!(name, "a socket was passed that no address in the configuration has: it is closed");
     }
     Ok(listeners)
+}
+
+/// The name of the socket of an address, or of one of several that were passed under one name.
+fn name_of(endpoint: &Endpoint, index: usize) -> String {
+    format!("{endpoint}#{index}")
+}
+
+/// The sockets that the process before has for an address.
+fn handed_over(endpoint: &Endpoint, predecessor: &mut Predecessor) -> anyhow::Result<Vec<Socket>> {
+    let named = (0..).map_while(|index| predecessor.take(&name_of(endpoint, index)));
+    named.map(|socket| Socket::of_predecessor(&endpoint.socket, socket)).collect()
 }
 
 fn sockets(endpoint: &Endpoint, mode: u32, passed: &mut Passed) -> anyhow::Result<Vec<Socket>> {
@@ -106,21 +134,37 @@ fn sockets(endpoint: &Endpoint, mode: u32, passed: &mut Passed) -> anyhow::Resul
     Ok(vec![socket])
 }
 
-/// Prints and logs the address of each listener, the first one of `server.listen` first.
+/// Where a listener is reached.
+pub(crate) struct Address {
+    url: String,
+    audience: Audience,
+}
+
+/// The address of each listener.
 ///
 /// # Errors
-/// If an address can't be determined, or not be written to standard output.
+/// If the system does not say it.
+pub(crate) fn addresses(listeners: &[Listener]) -> anyhow::Result<Vec<Address>> {
+    let address = |Listener { socket, is_tls, audience, .. }: &Listener| {
+        let url = socket.url(*is_tls).context("can't determine the address that the gateway listens on")?;
+        Ok(Address { url, audience: *audience })
+    };
+    listeners.iter().map(address).collect()
+}
+
+/// Prints and logs where listeners are reached, the first one of `server.listen` first.
+///
+/// # Errors
+/// If it can't be written to standard output.
 #[expect(clippy::print_stdout, reason = "programs that start the gateway read its address from this line")]
-pub(crate) fn announce(listeners: &[Listener]) -> anyhow::Result<()> {
-    for listener in listeners {
-        let address = listener.socket.url(listener.is_tls);
-        let address = address.context("can't determine the address that the gateway listens on")?;
-        if listener.audience == Audience::Operators {
-            println!("listening on {address} for administration");
-            info!(address, "listening for administration");
+pub(crate) fn announce(addresses: &[Address]) -> anyhow::Result<()> {
+    for Address { url, audience } in addresses {
+        if *audience == Audience::Operators {
+            println!("listening on {url} for administration");
+            info!(address = url, "listening for administration");
         } else {
-            println!("listening on {address}");
-            info!(address, "listening");
+            println!("listening on {url}");
+            info!(address = url, "listening");
         }
     }
     std::io::stdout().flush().context("can't write the address to standard output")

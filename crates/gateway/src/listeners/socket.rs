@@ -2,15 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::Context as _;
 use portcullis_edge::http::peer::Peer;
-use socket2::SockRef;
+use socket2::{Domain, SockRef};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use super::passed::PassedSocket;
 use super::socket_file::{self, SocketFile};
+use crate::config::SocketName;
 
 /// How much of a response the kernel takes on each TCP connection, in bytes; Linux reserves twice as much.
 ///
@@ -26,7 +28,7 @@ pub(crate) enum Socket {
     Unix {
         listener: UnixListener,
         /// `None` if the file is not its own.
-        _file: Option<SocketFile>,
+        file: Option<SocketFile>,
     },
 }
 
@@ -51,7 +53,7 @@ impl Socket {
     /// Listens on a path, with this mode.
     pub(super) fn bind_unix(path: &Path, mode: u32) -> io::Result<Self> {
         let (listener, file) = socket_file::bind(path, mode)?;
-        Ok(Socket::Unix { listener, _file: Some(file) })
+        Ok(Socket::Unix { listener, file: Some(file) })
     }
 
     /// Listens on a socket that was passed. Its file is left to those who passed it.
@@ -64,10 +66,37 @@ impl Socket {
             }
             PassedSocket::Unix(listener) => {
                 listener.set_nonblocking(true)?;
-                Ok(Socket::Unix { listener: UnixListener::from_std(listener)?, _file: None })
+                Ok(Socket::Unix { listener: UnixListener::from_std(listener)?, file: None })
             }
         };
         listen().context("can't listen on a socket that was passed")
+    }
+
+    /// Goes on listening on a socket of a process that hands over. Its file is this one's now.
+    pub(super) fn of_predecessor(name: &SocketName, socket: OwnedFd) -> anyhow::Result<Self> {
+        match name {
+            SocketName::Unix(path) => match Self::of_passed(PassedSocket::Unix(socket.into()))? {
+                Socket::Unix { listener, .. } => Ok(Socket::Unix { listener, file: SocketFile::of(path) }),
+                tcp @ Socket::Tcp(_) => Ok(tcp),
+            },
+            SocketName::Tcp(_) => Self::of_passed(PassedSocket::Tcp(socket.into())),
+            SocketName::Passed(_) => {
+                let is_unix = SockRef::from(&socket).domain().is_ok_and(|domain| domain == Domain::UNIX);
+                Self::of_passed(match is_unix {
+                    true => PassedSocket::Unix(socket.into()),
+                    false => PassedSocket::Tcp(socket.into()),
+                })
+            }
+        }
+    }
+
+    /// Lets the file of a Unix socket stay, for the process that has the socket now.
+    pub(crate) fn leave_file(&mut self) {
+        if let Socket::Unix { file, .. } = self
+            && let Some(file) = file.take()
+        {
+            file.leave();
+        }
     }
 
     /// The address as clients write it.
@@ -100,6 +129,15 @@ impl Socket {
                 let (stream, _) = listener.accept().await?;
                 Ok((Accepted::Unix(stream), Peer::Unix))
             }
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Socket::Tcp(listener) => listener.as_fd(),
+            Socket::Unix { listener, .. } => listener.as_fd(),
         }
     }
 }

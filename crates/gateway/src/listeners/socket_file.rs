@@ -16,6 +16,21 @@ pub(crate) struct SocketFile {
     path: PathBuf,
     /// The device and the inode.
     identity: (u64, u64),
+    /// Whether it is another process's now.
+    is_left: bool,
+}
+
+impl SocketFile {
+    /// The file of a socket that another process made, and hands over. `None` if there is none.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let made = fs::symlink_metadata(path).ok()?;
+        Some(SocketFile { path: path.to_owned(), identity: (made.dev(), made.ino()), is_left: false })
+    }
+
+    /// Does not remove it.
+    pub(super) fn leave(mut self) {
+        self.is_left = true;
+    }
 }
 
 /// Listens on a path. Replaces the file of a socket that nobody listens on.
@@ -29,7 +44,7 @@ pub(super) fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFi
     let socket = UnixSocket::new_stream()?;
     socket.bind(path)?;
     let made = fs::symlink_metadata(path)?;
-    let file = SocketFile { path: path.to_owned(), identity: (made.dev(), made.ino()) };
+    let file = SocketFile { path: path.to_owned(), identity: (made.dev(), made.ino()), is_left: false };
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok((socket.listen(BACKLOG)?, file))
 }
@@ -59,7 +74,10 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let is_own =
             fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
-        if is_own && let Err(error) = fs::remove_file(&self.path) {
+        if is_own
+            && !self.is_left
+            && let Err(error) = fs::remove_file(&self.path)
+        {
             warn!(path = %self.path.display(), %error, "can't remove the file of a Unix socket");
         }
     }

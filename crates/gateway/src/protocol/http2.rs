@@ -21,6 +21,7 @@ use tokio::time::MissedTickBehavior;
 use super::paced::{Held, Paced};
 use super::streams::{self, Streams};
 use super::{Answering, MOST_BUFFERED, too_many};
+use crate::accept::Listening;
 use crate::connections::{Place, TimedStream, WAIT};
 
 /// The most requests of a connection in progress. nginx and Node's clients expect at least 100.
@@ -41,7 +42,7 @@ const PING_PATIENCE: Duration = Duration::from_secs(20);
 /// How many times a connection is looked at while it may be idle.
 const LOOKS: u32 = 5;
 
-/// Serves the requests of a connection, until the client leaves, it has been idle for too long, or `stopping` changes and those in progress are
+/// Serves the requests of a connection, until the client leaves, it has been idle for too long, or `listening` changes and those in progress are
 /// done. A response may wait for its client for `patience` in all.
 ///
 /// # Errors
@@ -50,7 +51,7 @@ pub(crate) async fn serve(
     stream: TimedStream,
     answering: Answering,
     patience: Duration,
-    mut stopping: watch::Receiver<bool>,
+    mut listening: watch::Receiver<Listening>,
 ) -> hyper::Result<()> {
     let (place, head_patience) = (Arc::clone(&answering.place), answering.head_patience());
     let streams = Streams::new(patience);
@@ -104,7 +105,7 @@ pub(crate) async fn serve(
     loop {
         let ends = tokio::select! {
             served = &mut connection => return served,
-            _ = stopping.changed(), if !is_ending => true,
+            _ = listening.changed(), if !is_ending => true,
             () = leaving.notified(), if !is_ending => true,
             _ = looks.tick() => match rest.look(&place, &streams, head_patience, patience) {
                 Looked::Active => false,

@@ -19,9 +19,10 @@ use hyper::body::Incoming;
 use portcullis_edge::http::ApiError;
 use portcullis_edge::http::peer::Peer;
 use portcullis_edge::metrics::requests;
-use portcullis_native::{Answered, Service};
+use portcullis_native::Answered;
 
 use crate::connections::Place;
+use crate::handover::Door;
 use crate::listeners::{Audience, is_for_operators};
 
 /// How long a connection may be idle before the head of the next request has arrived.
@@ -37,7 +38,7 @@ const MOST_BUFFERED: u32 = 16 << 10;
 /// What the requests of a connection are answered with.
 #[derive(Clone)]
 pub(crate) struct Answering {
-    pub(crate) service: Service,
+    pub(crate) service: Door,
     pub(crate) peer: Peer,
     pub(crate) audience: Audience,
     pub(crate) place: Arc<Place>,
@@ -62,7 +63,7 @@ impl Answering {
         if !self.audience.has(request.uri().path()) {
             return Ok(refused(ApiError::not_found()));
         }
-        self.service.call(request, self.peer, patience).await
+        Ok(self.service.call(request, self.peer, patience).await)
     }
 }
 

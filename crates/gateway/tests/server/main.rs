@@ -15,6 +15,7 @@ mod expiry;
 mod faults;
 mod floods;
 mod guesses;
+mod handover;
 mod hang_up;
 mod history;
 mod holds;

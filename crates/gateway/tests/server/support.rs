@@ -64,6 +64,32 @@ pub(crate) struct Gateway {
     agent: ureq::Agent,
 }
 
+/// A process of a gateway from which another one has taken over.
+pub(crate) struct Before {
+    process: Child,
+    log: Log,
+}
+
+impl Before {
+    /// Kills it with SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+    }
+
+    /// Waits until it has ended by itself, and returns its log.
+    pub(crate) fn log_after_the_end(mut self) -> String {
+        assert!(self.process.wait().unwrap().success());
+        self.log.whole()
+    }
+}
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// The log on standard error, read continuously so that the gateway never blocks on a full pipe.
 pub(crate) struct Log {
     text: Arc<Mutex<String>>,
@@ -296,6 +322,14 @@ impl Gateway {
     pub(crate) fn run_again_with(&mut self, options: &[&str]) {
         (self.process, self.url, self.log) = run_with(self.folder.path(), Surroundings::default(), options);
         self.until("ready", |gateway| gateway.call("GET", "/readyz", "", None).status == 200);
+    }
+
+    /// Starts another process on the same files, which takes over from this one.
+    pub(crate) fn take_over(&mut self) -> Before {
+        let (process, url, log) = run_with(self.folder.path(), Surroundings::default(), &["--take-over"]);
+        assert_eq!(url, self.url);
+        let process = std::mem::replace(&mut self.process, process);
+        Before { process, log: std::mem::replace(&mut self.log, log) }
     }
 
     /// Kills the gateway with SIGKILL.
@@ -617,14 +651,14 @@ pub(crate) fn digest(component: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
-/// All files below a folder.
+/// All files below a folder, without sockets.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path));
-        } else {
+        } else if path.is_file() {
             found.push(path);
         }
     }

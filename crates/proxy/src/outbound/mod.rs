@@ -74,6 +74,10 @@ pub(super) fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
     })
 }
 
+/// An extension of responses: the upstream has got the message, or may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Passed;
+
 /// Lines about requests that the upstream did not answer.
 static UNANSWERED: LogLimit = LogLimit::new(50);
 
@@ -121,7 +125,8 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
     let onward = Onward::new(&proxy, &call.parts, &admitted, &owners.caller);
     let passing = Passing { permit, caller: &owners.caller, broken_off: None };
     reservation.set_out();
-    let answer = forward(&proxy, onward, Body::from(call.body), passing, call.id).await;
+    let mut answer = forward(&proxy, onward, Body::from(call.body), passing, call.id).await;
+    answer.extensions_mut().insert(Passed);
     let is_taken = answer.status().is_success();
     if !is_taken && answer.status() != StatusCode::GATEWAY_TIMEOUT {
         reservation.release();
