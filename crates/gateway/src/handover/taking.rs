@@ -58,7 +58,9 @@ impl Predecessor {
         stream.set_read_timeout(Some(PATIENCE)).context("can't talk to the running gateway")?;
         let mut path = control.as_os_str().to_owned();
         path.push(format!(".{}", std::process::id()));
-        let path = PathBuf::from(path);
+        // The running process may be in another folder.
+        let path =
+            std::path::absolute(PathBuf::from(path)).context("can't determine the folder of this process")?;
         let listener = listen(&path).with_context(|| format!("can't listen on {}", path.display()))?;
         let mut predecessor = Predecessor {
             stream,

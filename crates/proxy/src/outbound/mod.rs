@@ -125,8 +125,7 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
     let onward = Onward::new(&proxy, &call.parts, &admitted, &owners.caller);
     let passing = Passing { permit, caller: &owners.caller, broken_off: None };
     reservation.set_out();
-    let mut answer = forward(&proxy, onward, Body::from(call.body), passing, call.id).await;
-    answer.extensions_mut().insert(Passed);
+    let answer = forward(&proxy, onward, Body::from(call.body), passing, call.id).await;
     let is_taken = answer.status().is_success();
     if !is_taken && answer.status() != StatusCode::GATEWAY_TIMEOUT {
         reservation.release();
@@ -321,7 +320,7 @@ async fn forward(
     *request.method_mut() = onward.method;
     *request.uri_mut() = uri;
     *request.headers_mut() = onward.headers;
-    match proxy.client.send(request, proxy.upstream_timeout).await {
+    let mut answer = match proxy.client.send(request, proxy.upstream_timeout).await {
         Ok(answer) => {
             let streams = || proxy.streams.enter_as(caller);
             let relayed = relayed(answer, proxy.upstream_timeout, permit, streams, may_be_asked_again).await;
@@ -343,7 +342,9 @@ async fn forward(
             };
             graph::error(status, 2, "Service temporarily unavailable", "The upstream does not answer", id)
         }
-    }
+    };
+    answer.extensions_mut().insert(Passed);
+    answer
 }
 
 /// Forwards a request that has no route of its own, if it is known to be harmless and has a token that the gateway knows.
