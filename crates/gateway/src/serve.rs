@@ -194,6 +194,8 @@ async fn serve(
     };
     systemd::ready().await;
     let background = Background::start(&gateway, fleet, sources, Arc::new(usage));
+    // What else is at the path is not this gateway's.
+    let control = asking.as_ref().and(control);
     let giving = Giving::new(gate, Arc::clone(&gateway), program, background, sockets, control);
     let asking = asking.map(|asking| tokio::spawn(Arc::clone(&giving).run(asking)));
 

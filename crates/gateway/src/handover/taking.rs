@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -182,14 +182,15 @@ fn refused(answer: ToNew) -> anyhow::Error {
     }
 }
 
-/// Listens on a Unix socket that only this user's processes can connect to. A file that is there is replaced.
+/// Listens on a Unix socket that only this user's processes can connect to. A socket that is there is replaced: call it only if nobody
+/// listens on it.
 ///
 /// # Errors
-/// If the file can't be replaced, or its mode not be changed.
+/// If there is another file, the socket can't be replaced, or its mode not be changed.
 pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    // Anything else may be a ledger.
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
@@ -211,4 +212,30 @@ pub(crate) fn control(socket: Option<&Path>) -> anyhow::Result<&Path> {
         );
     };
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_was_left_is_replaced_and_no_other_file_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        drop(listen(&path).unwrap());
+        drop(listen(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "a ledger").unwrap();
+        assert_eq!(listen(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(std::fs::read(&path).unwrap(), b"a ledger");
+    }
+
+    #[test]
+    fn nobody_is_met_where_nobody_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        assert!(Predecessor::meet(&path).unwrap().is_none());
+        drop(listen(&path).unwrap());
+        assert!(Predecessor::meet(&path).unwrap().is_none());
+    }
 }
