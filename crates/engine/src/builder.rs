@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use portcullis_admission::{Lifecycle, Workers};
@@ -395,6 +396,7 @@ impl Builder {
             check_patience: self.check_patience.unwrap_or(DEFAULT_CHECK_PATIENCE),
             proof_share: self.proof_share.unwrap_or(DEFAULT_PROOF_SHARE),
             started: watch::Sender::new(false),
+            opened: AtomicUsize::new(0),
             watch: self.watch.unwrap_or(DEFAULT_RELOAD_WATCH),
             host,
             runtime,

@@ -1,6 +1,7 @@
 //! State shared by all parts of an engine.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use portcullis_admission::{Lifecycle, Workers};
@@ -40,6 +41,7 @@ pub(crate) struct Context {
     /// Set when tenants were put for the first time: until then, the folder of plugins is not followed, so that what is new
     /// there does not delay the start.
     pub(crate) started: watch::Sender<bool>,
+    pub(crate) opened: AtomicUsize,
     /// Runs reloads.
     pub(crate) workers: Arc<Workers>,
     /// Runs what is left of a reload once nothing has to be filled: swaps and rollbacks.

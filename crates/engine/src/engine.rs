@@ -3,12 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use portcullis_ledger::store::Deliveries;
 use portcullis_ledger::{
-    Description, Fleet, KeyStatus, LedgerError, ListId, Rotated, Scope, SenderId, TenantId,
+    Description, Fleet, KeyStatus, LedgerError, ListId, Rotated, Scope, SenderId, Stats, TenantId,
 };
 use portcullis_plugin_store::{Digest, PluginStore, PluginVersion, Signature, Watch};
 use portcullis_rules::RecordedPage;
@@ -130,14 +131,10 @@ impl Engine {
         let context = &self.0.directory.context;
         // From now on there may be messages.
         context.host.compile_eagerly(false);
-        if !context.started.send_replace(true)
-            && let Some(confinement) =
-                context.host.confinement().filter(|confinement| !confinement.is_complete())
-        {
+        let lacking = context.host.confinement().filter(|confinement| !confinement.is_complete());
+        if let (false, Some(confinement)) = (context.started.send_replace(true), lacking) {
             warn!(
-                no_new_privileges = confinement.no_new_privileges,
-                landlock = confinement.landlock,
-                seccomp = confinement.seccomp,
+                ?confinement,
                 "plugins are compiled with limits of memory and time, but this system can't confine the compiler further"
             );
         }
@@ -516,6 +513,16 @@ impl Engine {
     /// engine is closed.
     pub fn blocking_rescan_plugins(&self) {
         self.0.directory.rescan_plugins();
+    }
+
+    /// What was written to the ledger since the engine was opened.
+    pub fn ledger_stats(&self) -> Stats {
+        self.0.directory.context.ledger.stats()
+    }
+
+    /// How many lists were filled, or left to recovery, as their tenants were put: it grows while that goes on.
+    pub fn lists_opened(&self) -> usize {
+        self.0.directory.context.opened.load(Ordering::Relaxed)
     }
 
     /// A snapshot of all tenants' status, by name. May wait for writes that are being applied to plugins.

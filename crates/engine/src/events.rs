@@ -3,11 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use portcullis_host::Stage;
+use portcullis_host::{ReloadOutcome as Outcome, Stage};
 use portcullis_ledger::{Scope, TenantId};
 use tracing::error;
-
-use crate::outcome::Outcome;
 
 /// Something that happened. Contains no number and no subject.
 #[derive(Clone, Debug)]

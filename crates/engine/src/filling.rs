@@ -156,6 +156,7 @@ struct Done<'a> {
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
+        self.filling.context.opened.fetch_add(self.tenant.lists.len(), Ordering::Relaxed);
         self.tenant.progress.lock().is_done = true;
         *self.filling.done.lock() += 1;
         self.filling.one_done.notify_all();

@@ -18,7 +18,6 @@ mod list;
 mod live;
 mod members;
 mod memory_watch;
-mod outcome;
 mod proof;
 mod reason;
 mod reload;
@@ -44,7 +43,6 @@ pub use list::{
     UnblockChange,
 };
 pub use live::{Health, Service};
-pub use outcome::Outcome;
 pub use reload::{Attempt, ReloadError, ReloadRequest, ReloadStatus, Reloaded, ShadowReport, ShadowTerms};
 pub use setup::Setup;
 pub use status::{LedgerState, ListStatus, Outage, Stored, TenantStatus};
@@ -52,7 +50,7 @@ pub use storage::StorageError;
 
 pub use portcullis_entries::{Identity, USER_PREFIX};
 pub use portcullis_fleet::{DEFAULT_STALE_AFTER, WhenStale, is_node_name};
-pub use portcullis_host::{Compiler, compile_child_main};
+pub use portcullis_host::{Compiler, ReloadOutcome as Outcome, compile_child_main};
 /// The ledger, whose types appear in this crate's.
 pub use portcullis_ledger as ledger;
 pub use portcullis_ledger_postgres::{PostgresUrl, PostgresUrlError};

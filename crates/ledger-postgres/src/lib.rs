@@ -271,6 +271,7 @@ impl Store for Postgres {
         Stats {
             jobs: self.counters.jobs.load(Ordering::Relaxed),
             commits: self.counters.commits.load(Ordering::Relaxed),
+            ..Stats::default()
         }
     }
 

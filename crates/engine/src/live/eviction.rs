@@ -116,7 +116,7 @@ impl LiveList {
                     tenant = %self.list().tenant(), list = %self.name(), kind = error.kind(), error = error.reason(),
                     "the plugin of an evicted list can't be filled: the tenant's policy answers until it has recovered"
                 );
-                self.mend(error.kind());
+                self.mend(error.kind(), &error.reason());
                 self.report_fault(error.kind(), error.reason());
             }
         }

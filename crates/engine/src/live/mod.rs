@@ -88,7 +88,7 @@ pub(crate) struct LiveList {
 /// Learns of a plugin's faults before the list recovers by itself.
 pub(crate) trait FaultListener: Send + Sync {
     /// A plugin failed on this list. Returns whether the listener handles it, by rolling back to the previous plugin.
-    fn fault(self: Arc<Self>, list: &str, kind: &'static str) -> bool;
+    fn fault(self: Arc<Self>, list: &str, kind: &'static str, why: &str) -> bool;
 }
 
 /// What answers for a list.
@@ -440,7 +440,7 @@ impl LiveList {
             // One of several instances may have failed on the way.
             Ok(_) if self.is_serving() && !generation.is_whole() => {
                 self.followed.notify_waiters();
-                self.mend("lost");
+                self.mend("lost", "an instance of it was lost");
                 Followed::Changed
             }
             Ok(sequence) => {
@@ -470,7 +470,7 @@ impl LiveList {
         self.take_out(kind, &why);
         // It is not to be trusted, and the next one needs its memory.
         generation.retire();
-        self.mend(kind);
+        self.mend(kind, &why);
         self.report_fault(kind, why);
     }
 
@@ -630,7 +630,7 @@ impl LiveList {
             self.take_out(kind, &why);
         }
         generation.retire();
-        self.mend_after(kind, |recovery| {
+        self.mend_after(kind, &why, |recovery| {
             let pause = recovery.lied();
             warn!(
                 tenant = %self.list().tenant(), list = %self.name(), seconds = pause.as_secs(),
@@ -657,7 +657,7 @@ impl LiveList {
             if generation.left() == 0 {
                 self.take_out(fault.kind(), &why);
             }
-            self.mend(fault.kind());
+            self.mend(fault.kind(), &why);
         }
         self.report_fault(fault.kind(), why);
     }
@@ -682,13 +682,13 @@ impl LiveList {
     }
 
     /// Rolls back to the previous plugin if the new one is still watched; otherwise starts recovery.
-    fn mend(self: &Arc<Self>, kind: &'static str) {
-        self.mend_after(kind, |_| {});
+    fn mend(self: &Arc<Self>, kind: &'static str, why: &str) {
+        self.mend_after(kind, why, |_| {});
     }
 
     /// Like [`mend`](Self::mend). Calls `prepare` before recovery starts.
-    fn mend_after(self: &Arc<Self>, kind: &'static str, prepare: impl FnOnce(&Recovery)) {
-        let is_handled = self.faults.upgrade().is_some_and(|listener| listener.fault(self.name(), kind));
+    fn mend_after(self: &Arc<Self>, kind: &'static str, why: &str, prepare: impl FnOnce(&Recovery)) {
+        let is_handled = self.faults.upgrade().is_some_and(|listener| listener.fault(self.name(), kind, why));
         if !is_handled {
             prepare(&self.recovery);
             self.recover();

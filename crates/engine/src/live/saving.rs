@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_host::SaveError;
+use portcullis_host::{ErrorChain, SaveError};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
@@ -132,12 +132,12 @@ impl LiveList {
             Err(error) => {
                 // Not at once: the cause may well persist.
                 self.saving.due_at.store(due_after(generation.sequence(), entries), Ordering::Relaxed);
-                let kind = match &error {
-                    SaveError::Plugin(fault) => fault.kind(),
-                    SaveError::Store(_) => "store",
-                    _ => "endless",
+                let (kind, why) = match &error {
+                    SaveError::Plugin(fault) => (fault.kind(), fault.reason()),
+                    SaveError::Store(_) => ("store", ErrorChain(&error).to_string()),
+                    error => ("endless", error.to_string()),
                 };
-                warn!(%tenant, list, kind, "the list's state can't be saved");
+                warn!(%tenant, list, kind, error = why, "the list's state can't be saved");
                 if let SaveError::Plugin(fault) = &error {
                     self.fault(fault);
                 }

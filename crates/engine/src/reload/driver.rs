@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use portcullis_host::{
-    ExchangeError, FillError, FilledFrom, Generation, Stage, Task, Ticket, at_low_priority,
+    ExchangeError, FillError, FilledFrom, Generation, ReloadOutcome as Outcome, Stage, Task, Ticket,
+    at_low_priority,
 };
 use portcullis_plugin_store::PluginVersion;
 use tracing::{error, info, warn};
@@ -21,7 +22,6 @@ use crate::error::TenantError;
 use crate::events::Event;
 use crate::live::LiveList;
 use crate::members::Members;
-use crate::outcome::Outcome;
 use crate::setup::Setup;
 
 /// The generations that are to serve, one for each of the tenant's lists.

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
-use portcullis_host::{Exchange, ExchangeError, ExchangeRequest, Stage, Task, Ticket};
+use portcullis_host::{
+    Exchange, ExchangeError, ExchangeRequest, ReloadOutcome as Outcome, Stage, Task, Ticket,
+};
 use portcullis_ledger::TenantId;
 use portcullis_plugin_store::{Digest, Trial};
 use portcullis_tenant_settings::Chosen;
@@ -35,7 +37,6 @@ use crate::error::TenantError;
 use crate::events::Event;
 use crate::live::FaultListener;
 use crate::members::Members;
-use crate::outcome::Outcome;
 use driver::Candidates;
 use record::Record;
 use request::Reply;
@@ -447,12 +448,12 @@ impl Reload {
 }
 
 impl FaultListener for Reload {
-    fn fault(self: Arc<Self>, list: &str, kind: &'static str) -> bool {
+    fn fault(self: Arc<Self>, list: &str, kind: &'static str, why: &str) -> bool {
         let mut inner = self.inner();
         let stage = inner.machine.stage();
         match inner.machine.fault() {
             Some(tasks) => {
-                warn!(tenant = %self.tenant, list, kind, "the new plugin failed: rolling back to the previous one");
+                warn!(tenant = %self.tenant, list, kind, error = why, "the new plugin failed: rolling back to the previous one");
                 inner.why = Some(Arc::new(ReloadError::Faulted { list: list.to_owned(), kind }));
                 self.begin(inner, tasks);
                 true

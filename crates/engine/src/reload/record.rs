@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_host::{Disagreement, ShadowTally, Stage};
+use portcullis_host::{Disagreement, ReloadOutcome as Outcome, ShadowTally, Stage};
 
 use super::error::ReloadError;
 use super::request::ShadowTerms;
-use crate::outcome::Outcome;
 use crate::setup::Setup;
 
 /// One reload.

@@ -167,7 +167,7 @@ mod tests {
         .await
         .unwrap();
         let (listener, (handled, is_handled)) = (Arc::clone(&list.tenant.reload), mpsc::channel());
-        std::thread::spawn(move || handled.send(listener.fault("support", "trapped")));
+        std::thread::spawn(move || handled.send(listener.fault("support", "trapped", "it trapped")));
         let is_handled = is_handled.recv_timeout(LONG);
         assert!(!write.is_finished());
         drop(end);

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use portcullis_admission::{BULK, FairQueue};
 use portcullis_keys::TenantKeys;
-use portcullis_ledger_model::{Write, Written};
+use portcullis_ledger_model::{CommitMeter, Write, Written};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
@@ -49,8 +49,7 @@ pub(super) struct Writer {
 
 #[derive(Default)]
 struct Counters {
-    jobs: AtomicU64,
-    commits: AtomicU64,
+    meter: CommitMeter,
     /// The number of the latest commit that changed anything, over all openings of the file.
     stamp: AtomicU64,
     /// `None` only in tests.
@@ -86,7 +85,7 @@ impl Counters {
 
     /// Counts a commit, which may be acknowledged if this succeeds.
     fn committed(&self, stamp: Option<u64>) -> Result<(), LedgerError> {
-        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.meter.committed();
         let Some(stamp) = stamp else { return self.look() };
         self.stamp.store(stamp, Ordering::Relaxed);
         self.guard.as_ref().map_or(Ok(()), |guard| guard.acknowledge(stamp))
@@ -154,10 +153,7 @@ impl Writer {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        Stats {
-            jobs: self.counters.jobs.load(Ordering::Relaxed),
-            commits: self.counters.commits.load(Ordering::Relaxed),
-        }
+        self.counters.meter.read()
     }
 
     /// Begins to delete the rows of forgotten tenants.
@@ -188,8 +184,10 @@ impl Writer {
     fn call<T>(&self, message: impl FnOnce(Answer<T>) -> Message) -> Result<T, LedgerError> {
         let (caller, answer) = sync_channel(1);
         let queue = self.queue.as_ref().ok_or(LedgerError::Closed)?;
-        queue.send(message(Answer::to(caller))).map_err(|_| LedgerError::Closed)?;
-        answer.recv().unwrap_or(Err(LedgerError::Closed))
+        self.counters.meter.waiting(|| {
+            queue.send(message(Answer::to(caller))).map_err(|_| LedgerError::Closed)?;
+            answer.recv().unwrap_or(Err(LedgerError::Closed))
+        })
     }
 }
 
@@ -376,7 +374,7 @@ fn delete_some(connection: &Connection, counters: &Counters, sums: Sums) -> Resu
 
 /// Runs the jobs and replies to their callers.
 fn commit(connection: &Connection, mut jobs: Vec<Job>, counters: &Counters) {
-    counters.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+    counters.meter.jobs(jobs.len());
     if counters.checks(Guard::before_write).is_err() {
         // Nothing is left of what is written from now on.
         jobs.into_iter().for_each(|job| job.answer(counters.intact()));
@@ -435,7 +433,11 @@ impl From<rusqlite::Error> for Undone {
 /// Runs the jobs in one transaction. The connection is not in a transaction afterwards, even after an error. Returns the
 /// number of the commit; `None` if nothing changed.
 fn together(connection: &Connection, jobs: &mut [Job], counters: &Counters) -> Result<Option<u64>, Undone> {
+    let (start, rows) = (Instant::now(), jobs.iter().map(Job::rows).sum());
     let done = in_transaction(connection, jobs, counters);
+    if matches!(done, Ok(Some(_))) {
+        counters.meter.took(start.elapsed(), rows);
+    }
     if done.is_err() && !connection.is_autocommit() {
         // Fails only if there is nothing left to roll back.
         let _ = connection.execute_batch("ROLLBACK");
@@ -568,7 +570,7 @@ mod tests {
         }
 
         fn commits(&self) -> u64 {
-            self.counters.commits.load(Ordering::Relaxed)
+            self.counters.meter.read().commits
         }
 
         /// Limits the file to this many more pages.
@@ -626,8 +628,8 @@ mod tests {
         let path = fixture.connection.path().unwrap().to_owned();
         serve(&fixture.connection, &messages, &fixture.counters, SUMS);
         assert!(answers.iter().all(|answer| answer.recv().unwrap().is_ok()));
-        assert_eq!(fixture.counters.commits.into_inner(), 1);
-        assert_eq!(fixture.counters.jobs.into_inner(), 5);
+        assert_eq!(fixture.commits(), 1);
+        assert_eq!(fixture.counters.meter.read().jobs, 5);
         let count = "SELECT count(*) FROM tenants";
         let stored: isize = Connection::open(path).unwrap().query_row(count, (), |row| row.get(0)).unwrap();
         assert_eq!(stored, names.len().cast_signed());
@@ -652,7 +654,7 @@ mod tests {
         drop(queue);
         serve(&fixture.connection, &messages, &fixture.counters, SUMS);
         answer.recv().unwrap().unwrap();
-        assert_eq!(fixture.counters.commits.into_inner(), 2);
+        assert_eq!(fixture.commits(), 2);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use confirmations::Confirmations;
 pub use counts::{Counts, CountsPart, StoredAt};
 pub use deliveries::Deliveries;
 pub use nodes::{Description, Fleet, Lease, Node, Nodes};
-pub use portcullis_ledger_model::{ListRow, TenantRow, batch, people, tables};
+pub use portcullis_ledger_model::{ListRow, Stats, TenantRow, batch, people, tables};
 pub use uploads::{Upload, Uploads};
 
 /// The maximum number of holds lifted by one call of [`Expiry::expire_due`], so that other writes wait some tens of milliseconds at
@@ -79,15 +79,6 @@ pub trait Store:
     fn counts_of_all(self: Arc<Self>) -> Option<Arc<dyn Counts>> {
         None
     }
-}
-
-/// Counters since the ledger was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Write calls.
-    pub jobs: u64,
-    /// Commits. Each is one flush of the disk; under load many calls share one.
-    pub commits: u64,
 }
 
 /// Expired entries of one list.

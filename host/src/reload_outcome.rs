@@ -1,8 +1,8 @@
-//! The outcome of a reload.
+//! The outcome of an exchange of plugins.
 
 /// The outcome of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum ReloadOutcome {
     /// The reload is still in progress.
     UnderWay,
     /// The requested plugin serves.
@@ -13,14 +13,14 @@ pub enum Outcome {
     RolledBack,
 }
 
-impl Outcome {
+impl ReloadOutcome {
     /// Its name: `under_way`, `served`, `refused` or `rolled_back`.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Outcome::UnderWay => "under_way",
-            Outcome::Served => "served",
-            Outcome::Refused => "refused",
-            Outcome::RolledBack => "rolled_back",
+            ReloadOutcome::UnderWay => "under_way",
+            ReloadOutcome::Served => "served",
+            ReloadOutcome::Refused => "refused",
+            ReloadOutcome::RolledBack => "rolled_back",
         }
     }
 }
