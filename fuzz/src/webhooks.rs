@@ -107,7 +107,7 @@ impl Gateway {
         // On a busy machine, the plugin may not be compiled in time.
         let is_served = || engine.blocking_put_tenants(vec![config.spec()]).iter().all(Result::is_ok);
         assert!((0..20).any(|_| is_served()), "the tenant is served");
-        let metrics = Metrics::new();
+        let metrics = Metrics::default();
         let (of_tenant, pools) = (|| metrics.tenant(&config.id), Pools::new(0));
         let tenant = Tenant::of(config.clone(), Origin::File, &engine, of_tenant, &pools, None);
         let tenant = Arc::new(tenant.expect("the tenant is served"));

@@ -1,10 +1,10 @@
 //! Work on Tokio's pool of blocking threads.
 
-use tracing::error;
+use tracing::{Span, error};
 
 use crate::unfinished::Unfinished;
 
-/// Runs work that blocks on Tokio's pool of blocking threads. The work goes on if the client disconnects. For the administrator's
+/// Runs work that blocks on Tokio's pool of blocking threads, in the span of the caller. The work goes on if the client disconnects. For the administrator's
 /// requests: those of tenants go through [`Turns::run`](crate::Turns::run).
 ///
 /// # Errors
@@ -19,7 +19,8 @@ where
     T: Send + 'static,
     E: From<Unfinished> + Send + 'static,
 {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| {
+    let span = Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work)).await.unwrap_or_else(|failed| {
         error!(panicked = failed.is_panic(), "a request was not answered because of a defect");
         Err(Unfinished::Panicked.into())
     })

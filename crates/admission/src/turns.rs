@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::Span;
+
 use crate::blocking::blocking;
 use crate::budget::Budget;
 use crate::pools::Pools;
@@ -90,7 +92,12 @@ impl Turns {
         };
         match kind {
             Work::Batch | Work::Read => {
-                let result = self.pools.readers.call(work).map_err(|_| Unfinished::Overloaded)?;
+                let span = Span::current();
+                let result = self
+                    .pools
+                    .readers
+                    .call(move || span.in_scope(work))
+                    .map_err(|_| Unfinished::Overloaded)?;
                 result.await.map_err(|_| Unfinished::Panicked)?
             }
             Work::Lookup | Work::Write | Work::BulkWrite => blocking(work).await,

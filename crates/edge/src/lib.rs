@@ -5,6 +5,7 @@
 //! The interfaces (the native API, the vendors' dialects, the proxy) are crates that depend on this one, and not on each other.
 #![forbid(unsafe_code)]
 
+pub mod attribution;
 pub mod gateway;
 pub mod hex;
 pub mod http;

@@ -7,6 +7,7 @@ use portcullis_ledger::Actor;
 use portcullis_msisdn::Msisdn;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
+use crate::attribution::Attribution;
 use crate::settings::{FieldPath, SenderConfig, UniqueIds};
 use crate::tenant::Tenant;
 use crate::token::TokenDigest;
@@ -48,6 +49,8 @@ pub struct Caller {
     /// The name of the only sender that the token is valid for; `None` if it is valid for the whole tenant.
     pub sender: Option<Arc<str>>,
     limit: Option<Arc<RateLimit>>,
+    /// Where it is noted what a request is about.
+    attribution: Option<Attribution>,
 }
 
 /// Why a request is not accepted from a caller.
@@ -67,6 +70,19 @@ impl Caller {
     /// Counts one request against the token's rate limit, unless that is exceeded. Does not wait.
     fn ask(&self) -> Result<(), RateLimited> {
         self.limit.as_ref().map_or(Ok(()), |limit| limit.count())
+    }
+
+    /// Notes whom a request is from, and from then on which sender it is about.
+    pub fn attribute_to(&mut self, attribution: &Attribution) {
+        attribution.caller(self.tenant.config.id.as_str(), self.sender.as_deref(), self.actor.as_str());
+        self.attribution = Some(attribution.clone());
+    }
+
+    /// The request is about this sender of the tenant.
+    pub(crate) fn is_about(&self, sender: &str) {
+        if let Some(attribution) = &self.attribution {
+            attribution.sender(sender);
+        }
     }
 
     /// Whose memory the caller's requests take.
@@ -172,7 +188,8 @@ impl Registry {
             }
         });
         let sender = sender.map(|sender| sender.id.as_str().into());
-        self.callers.insert_mut(*token, Caller { tenant: Arc::clone(tenant), actor, sender, limit });
+        let caller = Caller { tenant: Arc::clone(tenant), actor, sender, limit, attribution: None };
+        self.callers.insert_mut(*token, caller);
     }
 
     /// Creates a registry in which `tenant` is added, or replaces the tenant with the same name.

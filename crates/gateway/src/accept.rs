@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use portcullis_admission::LogLimit;
 use portcullis_edge::http::peer::Peer;
-use portcullis_edge::metrics::requests::{Closed, closed};
+use portcullis_process_metrics::http::{Closed, closed};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;

@@ -23,6 +23,7 @@ mod router;
 pub mod serve;
 mod signals;
 mod sources;
+mod start_report;
 mod systemd;
 mod tls;
 mod usage;

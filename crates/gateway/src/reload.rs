@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use portcullis_edge::gateway::Gateway;
 use portcullis_edge::tenant::Origin;
+use portcullis_process_metrics::configuration;
 use portcullis_proxy::Proxy;
 use tokio::runtime::Handle;
 use tracing::{error, info, warn};
@@ -83,6 +84,7 @@ impl Reload {
                     error = portcullis_host::ErrorChain(&error).to_string(),
                     "the configuration file was rejected; keeping the current configuration"
                 );
+                configuration::reloaded(false);
             }
         }
         gateway.engine.blocking_rescan_plugins();
@@ -91,6 +93,7 @@ impl Reload {
     fn apply(&self, gateway: &Gateway, config: &Config) {
         if let Err(refused) = self.check(gateway, config) {
             error!(error = %refused, "the configuration file was rejected; keeping the current configuration");
+            configuration::reloaded(false);
             return;
         }
         for setting in config.needing_a_restart(&self.at_start) {
@@ -110,6 +113,7 @@ impl Reload {
                 self.is_whole.store(config.is_whole, Ordering::Relaxed);
                 *self.text.lock() = config.text.clone();
                 self.fleet.reconfigured(config, &self.at_start);
+                configuration::reloaded(true);
             }
             Err(error) => {
                 plugins.trust((*trusted_before).clone());
@@ -117,6 +121,7 @@ impl Reload {
                     error = portcullis_host::ErrorChain(&error).to_string(),
                     "the configuration file can't be applied; keeping the current configuration"
                 );
+                configuration::reloaded(false);
             }
         }
     }

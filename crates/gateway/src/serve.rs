@@ -18,6 +18,7 @@ use portcullis_edge::http::request_log;
 use portcullis_edge::metrics::Metrics;
 use portcullis_ledger::StorageUrl;
 use portcullis_native::Service;
+use portcullis_process_metrics::configuration;
 use portcullis_proxy::Proxy;
 
 use crate::accept::Listening;
@@ -32,6 +33,7 @@ use crate::reload::Reload;
 use crate::router::router;
 use crate::signals::{Command, Signals};
 use crate::sources::Sources;
+use crate::start_report::{self, Serving, StartReport};
 use crate::tls::Tls;
 use crate::usage::Usage;
 use crate::{accept, engine, log, systemd};
@@ -59,6 +61,7 @@ const POLLS: u32 = 16;
 pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
     let config = Config::read(&options.config, portcullis_engine::plugin_store::names)?;
     log::start(config.log_format)?;
+    let report = StartReport::begin(&options.config);
     let passed = Passed::take();
     let open_files = descriptors::raise();
     // Before it can be replaced.
@@ -68,7 +71,7 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
         .event_interval(POLLS)
         .build()
         .context("can't start the async runtime")?;
-    let served = runtime.block_on(serve(config, options, open_files, passed, program));
+    let served = runtime.block_on(serve(config, options, open_files, passed, program, report));
     // Waits for blocking tasks that still write. The ledger is closed when its last user is dropped.
     runtime.shutdown_timeout(CLOSING);
     served
@@ -80,6 +83,7 @@ async fn serve(
     open_files: u64,
     passed: Passed,
     program: Program,
+    report: StartReport,
 ) -> anyhow::Result<()> {
     // HTTP has no such dates, and opt-outs are ordered by time.
     anyhow::ensure!(SystemTime::now() >= UNIX_EPOCH, "the clock of this machine is before 1970: set it");
@@ -111,7 +115,7 @@ async fn serve(
         .context("can't set up TLS with the root certificates of this system")?;
     let proxy = Arc::new(proxy);
     let (listen, listening) = watch::channel(Listening::Open);
-    let service = Service::new(Arc::clone(&app), router(Arc::clone(&app), &proxy));
+    let service = Service::new(Arc::clone(&app), router(Arc::clone(&app), &proxy), config.access_log);
     // A message in progress, and a body on its way, have a connection each.
     let outbound = 2 * config.traffic.max_in_flight as u64;
     let table = Connections::new(open_files, outbound, limits, proxies.clone());
@@ -151,7 +155,7 @@ async fn serve(
         Arc::clone(&proxy),
         runtime.clone(),
     ));
-    let wanted = config.sources.clone();
+    let (wanted, ledger) = (config.sources.clone(), config.storage.clone());
     let accepted = Accepted { new_ledger: options.new_ledger, restored: options.restored };
     let control = config.hand_over_socket.clone();
     let early = Arc::clone(&app);
@@ -161,13 +165,13 @@ async fn serve(
         }
         // The process before has just written it down.
         let usage = Usage::read(&config);
-        let gateway = start(&config, accepted, runtime, &early, &usage)?;
+        let (gateway, serving) = start(&config, accepted, runtime, &early, &usage)?;
         if let Some(predecessor) = &mut predecessor {
             predecessor.ready()?;
         }
-        Ok((gateway, predecessor, usage))
+        Ok((gateway, serving, predecessor, usage))
     });
-    let (gateway, mut predecessor, usage) = loop {
+    let (gateway, serving, mut predecessor, usage) = loop {
         tokio::select! {
             started = &mut starting => break started.context("the startup panicked")??,
             () = systemd::loading() => {}
@@ -182,9 +186,10 @@ async fn serve(
         }
     };
     sources.pull(&gateway.engine, &wanted, &Handle::current());
+    gateway.metrics.started(report.took());
     app.open(Arc::clone(&gateway));
     begin_accepting(&mut begin, &addresses)?;
-    info!("ready");
+    report.ready(&options.config, &addresses, &ledger, &serving);
     let asking = listen_for_successors(control.as_deref(), predecessor.as_mut(), &mut sockets);
     let relayed = match predecessor {
         Some(predecessor) => {
@@ -338,8 +343,11 @@ fn start(
     runtime: Handle,
     app: &AppState,
     usage: &Usage,
-) -> anyhow::Result<Arc<Gateway>> {
-    let metrics = Arc::new(Metrics::new());
+) -> anyhow::Result<(Arc<Gateway>, Serving)> {
+    let metrics = Arc::new(Metrics::new(start_report::build()));
+    if let StorageUrl::Sqlite(file) = &config.storage {
+        metrics.measure_ledger(file);
+    }
     let engine = engine::open(config, accepted, &metrics, runtime.clone())?;
     Sources::expect(&engine, &config.sources);
     if config.on_start_failure == OnStartFailure::Refuse {
@@ -353,5 +361,8 @@ fn start(
         answer_bytes: config.limits.answer_bytes(),
         usage_of: &|tenant| usage.of(tenant),
     };
-    Ok(Gateway::start(engine, metrics, &start, |gateway| app.open_early(Arc::clone(gateway)))?)
+    let gateway = Gateway::start(engine, metrics, &start, |gateway| app.open_early(Arc::clone(gateway)))?;
+    configuration::started();
+    let serving = Serving::of(&gateway);
+    Ok((gateway, serving))
 }

@@ -5,7 +5,7 @@
 //! plain one go to the router.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,17 +15,20 @@ use axum::http::{HeaderName, Method, Request, Response};
 use axum::response::IntoResponse as _;
 use http_body_util::{Either, Full};
 use hyper::body::{Body as _, Incoming};
+use portcullis_correlation::{Correlation, REQUEST_ID};
+use portcullis_process_metrics::http::{self, Reason};
 use tower_service::Service as _;
+use tracing::Instrument as _;
 
 use portcullis_edge::AppState;
+use portcullis_edge::attribution::Attribution;
 use portcullis_edge::http::body::JsonBody;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::http::peer::Peer;
 use portcullis_edge::http::position::Since;
-use portcullis_edge::http::request_log::Line;
+use portcullis_edge::http::request_log::{AccessLog, Line, Pattern};
 use portcullis_edge::http::unread::{self, Watched};
 use portcullis_edge::http::{answer, auth};
-use portcullis_edge::metrics::requests;
 use portcullis_edge::ops::Target;
 
 use super::check;
@@ -36,6 +39,8 @@ const AFTER: &str = "/check";
 const STALENESS: HeaderName = HeaderName::from_static("portcullis-staleness-ms");
 /// The route as the router spells it, for logs.
 const ROUTE: &str = "/portcullis/v1/senders/{sender}/check";
+/// The metrics of that route.
+static CHECKS: LazyLock<Arc<http::Route>> = LazyLock::new(|| http::route(ROUTE));
 
 /// A response with a complete body, or with the body of a handler.
 pub type Answered = Response<Either<Full<Bytes>, Body>>;
@@ -45,16 +50,17 @@ pub type Answered = Response<Either<Full<Bytes>, Body>>;
 pub struct Service {
     app: Arc<AppState>,
     router: Router,
+    access_log: AccessLog,
 }
 
 impl Service {
-    /// Creates a service that sends all other requests to `router`.
-    pub fn new(app: Arc<AppState>, router: Router) -> Self {
-        Service { app, router }
+    /// Creates a service that sends all other requests to `router`. `access_log` says which requests are logged.
+    pub fn new(app: Arc<AppState>, router: Router, access_log: AccessLog) -> Self {
+        Service { app, router, access_log }
     }
 
-    /// Handles one request from `peer`, and counts it if it is refused. A stale gateway says so in the response. `patience` is how long to wait for a short body that nobody
-    /// reads, so that the connection can go on.
+    /// Handles one request from `peer`, counts and logs it, and puts its id into the response. A stale gateway says so in the response.
+    /// `patience` is how long to wait for a short body that nobody reads, so that the connection can go on.
     ///
     /// # Errors
     ///
@@ -65,20 +71,42 @@ impl Service {
         peer: Peer,
         patience: Duration,
     ) -> Result<Answered, Infallible> {
+        let correlation = Correlation::of(request.headers());
+        let client = self.app.address(Some(peer), request.headers());
+        let line = Line::begin(request.method(), client, correlation);
         let is_check = request.method() == Method::POST && sender(request.uri().path()).is_some();
         let mut answered = if is_check {
-            self.check(request, peer, patience).await
+            let (parts, body) = request.into_parts();
+            let answered = correlation.when_waiting(self.check(&parts, body, peer, patience)).await;
+            let took = line.elapsed();
+            CHECKS.answered(line.method(), answered.status().as_u16(), took);
+            let author =
+                || auth::author(&self.app, &parts.headers, sender(parts.uri.path()).unwrap_or_default());
+            line.end(&answered, ROUTE, took, self.access_log, author);
+            answered
         } else {
-            request.extensions_mut().insert(peer);
-            Self::route(self.router, request, patience).await?.map(Either::Right)
+            let attribution = Attribution::default();
+            correlation.mark(request.headers_mut());
+            let extensions = request.extensions_mut();
+            extensions.insert(peer);
+            extensions.insert(correlation.id);
+            extensions.insert(attribution.clone());
+            let routed = Self::route(self.router, request, patience).instrument(correlation.span());
+            let mut answered = routed.await?.map(Either::Right);
+            let (took, route) = (line.elapsed(), Pattern::of(&mut answered));
+            http::route(&route).answered(line.method(), answered.status().as_u16(), took);
+            line.end(&answered, &route, took, self.access_log, || attribution.author());
+            answered
         };
+        answered.headers_mut().insert(REQUEST_ID, correlation.id.header());
         if let Some(age) = self.app.stale_for() {
             let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             answered.headers_mut().insert(STALENESS, age.into());
         }
         let status = answered.status();
         if status.is_client_error() || status.is_server_error() {
-            requests::refused(status.as_u16());
+            let reason = answered.extensions().get().copied().unwrap_or(Reason::OTHER);
+            http::refused(status.as_u16(), reason);
         }
         Ok(answered)
     }
@@ -110,21 +138,16 @@ impl Service {
         Ok(response)
     }
 
-    async fn check(&self, request: Request<Incoming>, peer: Peer, patience: Duration) -> Answered {
-        let line = Line::begin(request.method(), || ROUTE.into());
-        let (parts, body) = request.into_parts();
+    async fn check(&self, parts: &Parts, body: Incoming, peer: Peer, patience: Duration) -> Answered {
         let (body, unread) = unread::watch(body);
-        let mut answered = match self.target(&parts, peer) {
-            Ok(target) => self.checked(target, &parts, body).await.unwrap_or_else(refused),
+        let mut answered = match self.target(parts, peer) {
+            Ok(target) => self.checked(target, parts, body).await.unwrap_or_else(refused),
             Err(error) => {
                 drop(body);
                 refused(error)
             }
         };
         unread.settle(&mut answered, patience).await;
-        if let Some(line) = line {
-            line.log(&answered);
-        }
         answered
     }
 

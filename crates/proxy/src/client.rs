@@ -1,7 +1,7 @@
 //! The HTTP client for upstreams, callbacks and next hops.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::header::{
@@ -14,9 +14,12 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use portcullis_process_metrics::exchanges::{self, Outcome, To};
+use portcullis_process_metrics::http::Reason;
 use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
+use super::breakdown::Breakdown;
 use super::resolver::Resolver;
 
 /// Timeout for establishing a connection.
@@ -40,15 +43,25 @@ pub(crate) struct Client {
     pool: Pool<HttpsConnector<HttpConnector<Resolver>>, Body>,
 }
 
-/// Why a request got no response.
+/// Why a request got no response. Says nothing of the address: the caller knows it, and who may see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unanswered {
     /// The connection could not be established, or it failed before the response head arrived.
-    #[error("the connection failed")]
-    Unreachable,
+    #[error("the connection failed: {0}")]
+    Unreachable(Breakdown),
     /// The response head did not arrive within the timeout.
     #[error("the response timed out")]
     Late,
+}
+
+impl Unanswered {
+    /// Its name in metrics and logs of the gateway's own requests' answers.
+    pub(crate) const fn reason(self) -> Reason {
+        match self {
+            Unanswered::Unreachable(_) => Reason("next_hop_failed"),
+            Unanswered::Late => Reason("next_hop_late"),
+        }
+    }
 }
 
 impl Client {
@@ -81,15 +94,23 @@ impl Client {
     /// Sends a request and waits up to `patience` for the response head. The body is not covered by this timeout.
     pub(crate) async fn send(
         &self,
+        to: To,
         request: Request<Body>,
         patience: Duration,
     ) -> Result<Response, Unanswered> {
-        match tokio::time::timeout(patience, self.pool.request(request)).await {
+        let start = Instant::now();
+        let answered = match tokio::time::timeout(patience, self.pool.request(request)).await {
             Ok(Ok(response)) => Ok(response.map(Body::new)),
-            // The error's text may contain the address, so it is dropped. The caller knows the address and who may see it.
-            Ok(Err(_)) => Err(Unanswered::Unreachable),
+            Ok(Err(error)) => Err(Unanswered::Unreachable(Breakdown::of(&error))),
             Err(_) => Err(Unanswered::Late),
-        }
+        };
+        let outcome = match &answered {
+            Ok(response) => Outcome::Answered(response.status().as_u16()),
+            Err(Unanswered::Unreachable(_)) => Outcome::Unreachable,
+            Err(Unanswered::Late) => Outcome::Late,
+        };
+        exchanges::made(to, outcome, start.elapsed());
+        answered
     }
 }
 

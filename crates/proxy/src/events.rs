@@ -8,23 +8,27 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, HeaderValue, Method, Request, Uri};
-use portcullis_engine::List;
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use portcullis_engine::{List, WriteError};
 use portcullis_ledger::{Scope, Seq};
-use tokio::task::{AbortHandle, JoinSet};
+use portcullis_process_metrics::backlog::{self, Backlog};
+use portcullis_process_metrics::exchanges::To;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
-use super::client::Client;
+use super::client::{Client, Unanswered};
 use super::webhook::signature;
 use portcullis_api::ChangeDocument;
+use portcullis_correlation::PassedOn;
 use portcullis_edge::gateway::Gateway;
 use portcullis_edge::ops::{Refusal, read};
 use portcullis_edge::settings::EventsConfig;
+use portcullis_edge::tenant::Tenant;
 use portcullis_edge::wire;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-portcullis-signature-256");
@@ -34,6 +38,8 @@ const AT_ONCE: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Backoff after the first failure. Doubles with each further failure in a row.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// How often changes are counted that could not be delivered.
+const LOOK: Duration = Duration::from_secs(10);
 /// Upper limit of the backoff.
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 
@@ -124,24 +130,34 @@ impl Lease {
 
 async fn tell(gateway: Arc<Gateway>, client: Client, name: String, events: EventsConfig) {
     let mut pause = FIRST_PAUSE;
+    let behind = Behind(name.clone());
     loop {
         let Some(tenant) = gateway.registry.load().tenant(&name).cloned() else { return };
         // Subscribe before reading, so that changes written in between wake the wait below.
         let Ok(mut changes) = gateway.engine.changes(&tenant.config.id) else { return };
-        let mut failed = false;
+        let mut failed = None;
         for list in tenant.lists() {
-            failed |= !tell_of(&client, &events, list).await;
+            if let Err(why) = tell_of(&client, &events, list).await {
+                failed.get_or_insert(why);
+            }
         }
-        if failed {
+        if let Some(why) = failed {
             warn!(
                 tenant = name,
+                %why,
                 seconds = pause.as_secs(),
                 "could not deliver changes to the tenant; retrying with backoff"
             );
-            tokio::time::sleep(pause).await;
+            let until = Instant::now() + pause;
+            // The changes that are made meanwhile are counted, too.
+            while Instant::now() < until {
+                behind.look(&tenant).await;
+                tokio::time::sleep_until(until.min(Instant::now() + LOOK)).await;
+            }
             pause = (pause * 2).min(LONGEST_PAUSE);
             continue;
         }
+        behind.nothing();
         pause = FIRST_PAUSE;
         if changes.changed().await.is_err() {
             return;
@@ -156,28 +172,83 @@ struct Part {
     upto: Seq,
 }
 
-/// Delivers all new changes of a list. Returns `false` if a delivery failed and has to be retried.
-async fn tell_of(client: &Client, events: &EventsConfig, list: &List) -> bool {
+/// Why a delivery has to be retried.
+#[derive(Debug, thiserror::Error)]
+enum Undelivered {
+    #[error("the changes can't be read: {0}")]
+    Unread(Refusal),
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+    #[error("it was answered with status {0}")]
+    Refused(StatusCode),
+    #[error("it can't be stored how far changes were delivered: {0}")]
+    NotStored(WriteError),
+    #[error("of a defect: report it")]
+    Defect,
+}
+
+impl From<JoinError> for Undelivered {
+    fn from(_: JoinError) -> Self {
+        Undelivered::Defect
+    }
+}
+
+/// Delivers all new changes of a list.
+async fn tell_of(client: &Client, events: &EventsConfig, list: &List) -> Result<(), Undelivered> {
     loop {
         let reading = list.clone();
-        let part = match tokio::task::spawn_blocking(move || part(&reading)).await {
-            Ok(Ok(Some(part))) => part,
-            Ok(Ok(None)) => return true,
-            Ok(Err(error)) => {
-                debug!(%error, "could not read changes");
-                return false;
-            }
-            Err(_) => return false,
-        };
-        if !post(client, events, part.body).await {
-            return false;
-        }
+        let read = tokio::task::spawn_blocking(move || part(&reading)).await?;
+        let Some(part) = read.map_err(Undelivered::Unread)? else { return Ok(()) };
+        post(client, events, part.body).await?;
         let list = list.clone();
-        let kept = tokio::task::spawn_blocking(move || list.set_passed_on(part.upto)).await;
-        if !matches!(kept, Ok(Ok(()))) {
-            return false;
+        let kept = tokio::task::spawn_blocking(move || list.set_passed_on(part.upto)).await?;
+        kept.map_err(Undelivered::NotStored)?;
+    }
+}
+
+/// What a tenant has not been told of, for the metrics. Dropped, it counts no more: another gateway may deliver.
+struct Behind(String);
+
+impl Behind {
+    /// Counts what was not delivered. If it can't be read, what was counted before stays.
+    async fn look(&self, tenant: &Arc<Tenant>) {
+        let (name, tenant) = (self.0.clone(), Arc::clone(tenant));
+        let counting = move || {
+            let mut backlog: Option<Backlog> = None;
+            for list in tenant.lists() {
+                let Some((changes, oldest)) = pending(list)? else { continue };
+                let known = backlog.get_or_insert(Backlog { changes: 0, oldest });
+                (known.changes, known.oldest) = (known.changes + changes, known.oldest.min(oldest));
+            }
+            backlog::set(&name, backlog);
+            Ok::<_, Refusal>(())
+        };
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(counting).await {
+            debug!(%error, "could not count changes that were not delivered");
         }
     }
+
+    fn nothing(&self) {
+        backlog::set(&self.0, None);
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        self.nothing();
+    }
+}
+
+/// How many changes of a list were not delivered, and when the first of them was made.
+fn pending(list: &List) -> Result<Option<(u64, SystemTime)>, Refusal> {
+    let Some(told) = list.passed_on()? else { return Ok(None) };
+    let sequence = list.census()?.sequence;
+    if sequence <= told {
+        return Ok(None);
+    }
+    let first = list.entries().records_after(told, NonZeroUsize::MIN)?;
+    let oldest = first.first().map_or_else(SystemTime::now, |record| record.at.into());
+    Ok(Some((sequence.get().saturating_sub(told.get()), oldest)))
 }
 
 /// Reads the next changes to deliver; `None` if there are none.
@@ -200,16 +271,18 @@ fn part(list: &List) -> Result<Option<Part>, Refusal> {
     Ok(Some(Part { body, upto }))
 }
 
-/// Posts a signed body. Returns whether the tenant responded with success.
-async fn post(client: &Client, events: &EventsConfig, body: String) -> bool {
-    let Ok(uri) = events.url.parse::<Uri>() else { return false };
-    let Ok(signature) = HeaderValue::from_str(&signature::sign(&events.secret.0, body.as_bytes())) else {
-        return false;
-    };
+/// Posts a signed body, to which the tenant has to respond with success.
+async fn post(client: &Client, events: &EventsConfig, body: String) -> Result<(), Undelivered> {
+    // Both are checked with the configuration.
+    let uri = events.url.parse::<Uri>().map_err(|_| Undelivered::Defect)?;
+    let signature = signature::sign(&events.secret.0, body.as_bytes());
+    let signature = HeaderValue::from_str(&signature).map_err(|_| Undelivered::Defect)?;
     let mut request = Request::new(Body::from(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     request.headers_mut().insert(SIGNATURE, signature);
-    client.send(request, PATIENCE).await.is_ok_and(|answer| answer.status().is_success())
+    PassedOn::of_nothing().put(request.headers_mut());
+    let status = client.send(To::Events, request, PATIENCE).await?.status();
+    if status.is_success() { Ok(()) } else { Err(Undelivered::Refused(status)) }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod allowed_edge;
+mod breakdown;
 mod client;
 mod concurrency_limit;
 mod events;

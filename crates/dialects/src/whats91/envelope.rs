@@ -1,8 +1,8 @@
 //! What is around the data of a response.
 
 use axum::response::Response;
+use portcullis_correlation::RequestId;
 use portcullis_edge::http::answer;
-use portcullis_edge::http::request_log::RequestId;
 use serde::Serialize;
 
 #[derive(Serialize)]

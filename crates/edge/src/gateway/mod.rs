@@ -4,6 +4,7 @@ mod change_tenants;
 mod changes;
 mod error;
 mod follow;
+mod progress;
 mod reconfigure;
 mod stored;
 
@@ -22,6 +23,7 @@ pub use change_tenants::{AdminError, Put};
 pub use error::SettingsError;
 
 use changes::{Changes, UnderWay};
+use progress::Progress;
 
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -143,6 +145,8 @@ impl Gateway {
     /// Loads tenants in this order: first a few, then more, then the others.
     fn load(&self, wanted: Vec<(TenantConfig, Origin, TenantSpec)>) -> Result<(), SettingsError> {
         let all = wanted.len();
+        let lists = wanted.iter().map(|(config, ..)| 1 + config.senders.len()).sum();
+        let _progress = Progress::of(&self.engine, lists);
         let mut left = wanted.into_iter();
         let mut loaded: Vec<Arc<Tenant>> = Vec::with_capacity(all);
         for size in [FIRST_LOADED, NEXT_LOADED, usize::MAX] {

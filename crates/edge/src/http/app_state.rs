@@ -12,6 +12,7 @@ use portcullis_admission::{AddressLimit, Budget, Owner, Shares};
 use super::body::Memory;
 use super::error::ApiError;
 use super::peer::{self, Peer, TrustedProxies};
+use crate::attribution::Attribution;
 use crate::gateway::Gateway;
 use crate::registry::{Caller, Denied};
 use crate::settings::{Dialects, Limits};
@@ -80,7 +81,7 @@ impl AppState {
     }
 
     /// The address that a request comes from. An unknown peer counts as one address.
-    fn address(&self, peer: Option<Peer>, headers: &HeaderMap) -> IpAddr {
+    pub fn address(&self, peer: Option<Peer>, headers: &HeaderMap) -> IpAddr {
         let unknown = Peer::Ip(IpAddr::from([0, 0, 0, 0]));
         peer::address(peer.unwrap_or(unknown), headers, &self.trusted_proxies)
     }
@@ -124,6 +125,9 @@ impl AppState {
 
     /// Adds the address and the interface of a request to the caller's actor, for the audit trail.
     pub fn placed(&self, mut caller: Caller, parts: &Parts, interface: &str) -> Caller {
+        if let Some(attribution) = parts.extensions.get::<Attribution>() {
+            caller.attribute_to(attribution);
+        }
         if let Some(peer) = parts.extensions.get::<Peer>() {
             caller.actor = caller.actor.at(peer::address(*peer, &parts.headers, &self.trusted_proxies));
         }
@@ -176,9 +180,9 @@ impl AppState {
     /// Returns the gateway.
     ///
     /// # Errors
-    /// [`ApiError::unavailable`] while the gateway is starting or stopping.
+    /// [`ApiError::not_ready`] while the gateway is starting or stopping.
     pub fn gateway(&self) -> Result<&Arc<Gateway>, ApiError> {
-        self.open_gateway().map_err(ApiError::unavailable)
+        self.open_gateway().map_err(ApiError::not_ready)
     }
 
     /// Returns the gateway.

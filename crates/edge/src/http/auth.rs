@@ -13,6 +13,7 @@ use super::app_state::AppState;
 use super::bearer;
 use super::error::ApiError;
 use super::peer::Peer;
+use crate::attribution::{Attribution, Author as LogAuthor};
 use crate::gateway::Gateway;
 use crate::ops::Target;
 use crate::registry::{Caller, Denied, NATIVE_INTERFACE};
@@ -74,7 +75,7 @@ fn token(headers: &HeaderMap) -> Result<TokenDigest, ApiError> {
 
 fn caller(parts: &mut Parts, app: &AppState) -> Result<Caller, ApiError> {
     let token = token(&parts.headers)?;
-    let registry = app.serving().map_err(ApiError::unavailable)?.registry.load();
+    let registry = app.serving().map_err(ApiError::not_ready)?.registry.load();
     let caller =
         registry.authenticate(&token).map_err(|denied| app.denied(denied, peer(parts), &parts.headers))?;
     let author = Author { tenant: Arc::clone(&caller.tenant), sender: caller.sender.clone() };
@@ -93,11 +94,24 @@ fn peer(parts: &Parts) -> Option<Peer> {
 /// If the gateway is not ready, the token is missing or unknown, its rate limit is exceeded, the tenant has no such
 /// sender, or the token is for another one. Unknown tokens are counted for the address of `peer`.
 pub fn target(app: &AppState, peer: Peer, headers: &HeaderMap, sender: &str) -> Result<Target, ApiError> {
-    let gateway = app.serving().map_err(ApiError::unavailable)?;
+    let gateway = app.serving().map_err(ApiError::not_ready)?;
     let token = token(headers)?;
     let registry = gateway.registry.load();
     let caller = registry.authenticate(&token).map_err(|denied| app.denied(denied, Some(peer), headers))?;
     Ok(Target::sender(caller, sender)?)
+}
+
+/// Whom a request about a sender is from, for its line in the log. Counts nothing.
+pub fn author(app: &AppState, headers: &HeaderMap, sender: &str) -> LogAuthor {
+    let (Ok(gateway), Ok(token)) = (app.serving(), token(headers)) else { return LogAuthor::default() };
+    let registry = gateway.registry.load();
+    let Some(caller) = registry.caller(&token) else { return LogAuthor::default() };
+    let attribution = Attribution::default();
+    let mut caller = caller.clone();
+    caller.attribute_to(&attribution);
+    // Names the sender, if there is one of this name.
+    let _ = Target::sender(&caller, sender);
+    attribution.author()
 }
 
 impl FromRequestParts<Arc<AppState>> for Client {
@@ -141,6 +155,9 @@ impl FromRequestParts<Arc<AppState>> for Admin {
             });
         }
         parts.extensions.insert(Verified(None));
+        if let Some(attribution) = parts.extensions.get::<Attribution>() {
+            attribution.administrator();
+        }
         Ok(Admin(Arc::clone(gateway)))
     }
 }

@@ -11,6 +11,7 @@ use portcullis_engine::Stop;
 use portcullis_engine::plugin_store::PluginStoreError;
 use portcullis_host::{ExchangeError, ForeignText};
 use portcullis_ledger::LedgerError;
+use portcullis_process_metrics::http::Reason;
 use tracing::error;
 
 use super::answer;
@@ -29,6 +30,8 @@ pub struct ApiError {
     retry_after: Option<u64>,
     /// Whether the response closes the connection.
     closes: bool,
+    /// Its name in metrics and logs, if that is not the code.
+    reason: Option<&'static str>,
 }
 
 /// How long a client that wants to load a plugin should wait while others are being compiled, in seconds.
@@ -48,7 +51,19 @@ impl ApiError {
     /// Creates an error without details. The message is for people: what is wrong, and what to do about it. It must not
     /// contain a number or a token.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        ApiError { code, message: message.into(), details: Vec::new(), retry_after: None, closes: false }
+        ApiError {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            retry_after: None,
+            closes: false,
+            reason: None,
+        }
+    }
+
+    /// The same error, with a name of its own in metrics and logs.
+    fn because(self, reason: &'static str) -> Self {
+        ApiError { reason: Some(reason), ..self }
     }
 
     fn with_details(mut self, details: impl IntoIterator<Item = Detail>) -> Self {
@@ -147,9 +162,20 @@ impl ApiError {
         Self::new(ErrorCode::Unavailable, message)
     }
 
+    /// The gateway is starting or stopping. The response has `Retry-After: 1`.
+    pub fn not_ready(message: &'static str) -> Self {
+        Self::unavailable(message).because("not_ready")
+    }
+
+    /// There are too many connections. The response has `Retry-After: 1`.
+    pub fn too_many_connections() -> Self {
+        Self::unavailable("there are too many connections: retry in a moment, with fewer")
+            .because("too_many_connections")
+    }
+
     /// Plugins are being compiled, or the compiler can't be run: the same request may succeed later. `why` is a sentence.
     pub fn plugin_not_loaded_yet(why: impl Into<Cow<'static, str>>) -> Self {
-        let mut error = Self::new(ErrorCode::Unavailable, why);
+        let mut error = Self::new(ErrorCode::Unavailable, why).because("compiling");
         error.retry_after = Some(COMPILING_SECONDS);
         error
     }
@@ -182,7 +208,7 @@ impl ApiError {
     /// The token's rate limit is exceeded. The response has `Retry-After`.
     pub fn rate_limited(wait: RateLimited) -> Self {
         let message = format!("rate limit exceeded; retry in {} s", wait.seconds());
-        let mut error = Self::new(ErrorCode::TooManyRequests, message);
+        let mut error = Self::new(ErrorCode::TooManyRequests, message).because("rate_limit");
         error.retry_after = Some(wait.seconds());
         error
     }
@@ -195,7 +221,7 @@ impl ApiError {
              administrator has configured, or retry in {} s",
             wait.seconds()
         );
-        let mut error = Self::new(ErrorCode::TooManyRequests, message);
+        let mut error = Self::new(ErrorCode::TooManyRequests, message).because("wrong_tokens");
         (error.retry_after, error.closes) = (Some(wait.seconds()), true);
         error
     }
@@ -275,10 +301,12 @@ impl From<Refusal> for ApiError {
             ),
             Refusal::Overloaded => Self::unavailable(
                 "too many requests of this tenant are under way, and nothing was done; try again",
-            ),
+            )
+            .because("overloaded"),
             Refusal::Unread => Self::unavailable(
                 "answers that were not read yet take all the memory that there is for them, and nothing was done: read them, or try again",
-            ),
+            )
+            .because("unread_answers"),
             Refusal::TooLarge => Self::invalid_request(
                 "",
                 "the answer would be larger than the gateway's memory for answers, and nothing was done; ask for less, or split the request",
@@ -333,50 +361,56 @@ pub fn log_ledger_error(error: &LedgerError) {
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         log_ledger_error(&error);
-        match error {
-            LedgerError::Full(_) => {
-                let message = "the disk of the ledger is full: nothing was written; tell the administrator";
-                Self::new(ErrorCode::StorageFull, message)
-            }
-            LedgerError::Io(_) | LedgerError::Closed | LedgerError::LogInUse => {
-                Self::unavailable("the entries can't be read or written now: retry later")
-            }
-            LedgerError::Locked(_) => Self::unavailable(
-                "another program holds the lock of the ledger's file, and nothing was written: retry later",
-            ),
-            LedgerError::Replaced { .. } => {
-                let message = "the ledger's file was removed, replaced or overwritten, so nothing can be written: tell the administrator";
-                let mut error = Self::unavailable(message);
-                error.retry_after = Some(LOST_SECONDS);
-                error
-            }
-            LedgerError::Unavailable(_) | LedgerError::HistoryLost => Self::unavailable(
-                "the ledger's database can't be reached, or is too busy, and nothing was changed: retry later",
-            ),
-            LedgerError::TooOld => Self::unavailable(
-                "the ledger's database was upgraded, this gateway is too old for it, and nothing was written: tell the administrator",
-            ),
-            LedgerError::AnotherMasterKey => Self::unavailable(
-                "the ledger is under a master key that this gateway does not have, and nothing was written: tell the administrator",
-            ),
-            LedgerError::SettingsChanged => Self::unavailable(
-                "other gateways change the tenant's settings at the same time, and nothing was written: retry later",
-            ),
-            LedgerError::TenantForgotten => Self::unavailable(
-                "another gateway forgets the tenant at the same time, and nothing was written: retry later",
-            ),
-            LedgerError::TookTooLong => Self::unavailable(
-                "the ledger's database did not answer in time, and nothing was changed: retry later",
-            ),
-            LedgerError::OutcomeUnknown => {
-                let message = "the ledger's database did not say in time whether the write is stored: repeat the request";
-                Self::new(ErrorCode::OutcomeUnknown, message)
-            }
-            LedgerError::Damaged { .. } => {
-                Self::unavailable("the entries are damaged in the ledger: tell the administrator")
-            }
-            _ => Self::internal(),
+        let error = of_ledger(&error);
+        if error.code == ErrorCode::Unavailable { error.because("ledger") } else { error }
+    }
+}
+
+fn of_ledger(error: &LedgerError) -> ApiError {
+    match error {
+        LedgerError::Full(_) => {
+            let message = "the disk of the ledger is full: nothing was written; tell the administrator";
+            ApiError::new(ErrorCode::StorageFull, message)
         }
+        LedgerError::Io(_) | LedgerError::Closed | LedgerError::LogInUse => {
+            ApiError::unavailable("the entries can't be read or written now: retry later")
+        }
+        LedgerError::Locked(_) => ApiError::unavailable(
+            "another program holds the lock of the ledger's file, and nothing was written: retry later",
+        ),
+        LedgerError::Replaced { .. } => {
+            let message = "the ledger's file was removed, replaced or overwritten, so nothing can be written: tell the administrator";
+            let mut error = ApiError::unavailable(message);
+            error.retry_after = Some(LOST_SECONDS);
+            error
+        }
+        LedgerError::Unavailable(_) | LedgerError::HistoryLost => ApiError::unavailable(
+            "the ledger's database can't be reached, or is too busy, and nothing was changed: retry later",
+        ),
+        LedgerError::TooOld => ApiError::unavailable(
+            "the ledger's database was upgraded, this gateway is too old for it, and nothing was written: tell the administrator",
+        ),
+        LedgerError::AnotherMasterKey => ApiError::unavailable(
+            "the ledger is under a master key that this gateway does not have, and nothing was written: tell the administrator",
+        ),
+        LedgerError::SettingsChanged => ApiError::unavailable(
+            "other gateways change the tenant's settings at the same time, and nothing was written: retry later",
+        ),
+        LedgerError::TenantForgotten => ApiError::unavailable(
+            "another gateway forgets the tenant at the same time, and nothing was written: retry later",
+        ),
+        LedgerError::TookTooLong => ApiError::unavailable(
+            "the ledger's database did not answer in time, and nothing was changed: retry later",
+        ),
+        LedgerError::OutcomeUnknown => {
+            let message =
+                "the ledger's database did not say in time whether the write is stored: repeat the request";
+            ApiError::new(ErrorCode::OutcomeUnknown, message)
+        }
+        LedgerError::Damaged { .. } => {
+            ApiError::unavailable("the entries are damaged in the ledger: tell the administrator")
+        }
+        _ => ApiError::internal(),
     }
 }
 
@@ -428,7 +462,7 @@ impl From<PluginStoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let ApiError { code, message, mut details, retry_after, closes } = self;
+        let ApiError { code, message, mut details, retry_after, closes, reason } = self;
         // Messages quote plugins and names of files.
         let message = ForeignText(&message).within(MESSAGE_BYTES);
         for detail in &mut details {
@@ -438,6 +472,7 @@ impl IntoResponse for ApiError {
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let error = ErrorObject { code: code.as_str().to_owned(), message, details };
         let mut response = answer::json(status, &ErrorBody { error });
+        response.extensions_mut().insert(Reason(reason.unwrap_or(code.as_str())));
         let headers = response.headers_mut();
         match status {
             StatusCode::UNAUTHORIZED => {

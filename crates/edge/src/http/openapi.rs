@@ -71,6 +71,8 @@ pub struct Header {
 /// The media type, schema and named examples of a body.
 pub struct Content {
     media_type: &'static str,
+    /// Another media type of the same content.
+    also: Option<&'static str>,
     schema: fn(&mut SchemaGenerator) -> Value,
     examples: Vec<(&'static str, Value)>,
 }
@@ -80,6 +82,7 @@ impl Content {
     pub fn new<T: JsonSchema>(examples: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
         Content {
             media_type: "application/json",
+            also: None,
             schema: |schemas| schemas.subschema_for::<T>().to_value(),
             examples: examples.into_iter().collect(),
         }
@@ -90,7 +93,13 @@ impl Content {
         media_type: &'static str,
         examples: impl IntoIterator<Item = (&'static str, Value)>,
     ) -> Self {
-        Content { media_type, schema: |_| json!({}), examples: examples.into_iter().collect() }
+        Content { media_type, also: None, schema: |_| json!({}), examples: examples.into_iter().collect() }
+    }
+
+    /// The same body, which may also have this media type.
+    #[must_use]
+    pub fn or(self, media_type: &'static str) -> Self {
+        Content { also: Some(media_type), ..self }
     }
 
     fn document(&self, schemas: &mut SchemaGenerator) -> Value {
@@ -99,7 +108,11 @@ impl Content {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), json!({ "value": value })))
             .collect();
-        json!({ self.media_type: { "schema": (self.schema)(schemas), "examples": examples } })
+        let schema = (self.schema)(schemas);
+        let of = |media_type: &str| {
+            (media_type.to_owned(), json!({ "schema": schema.clone(), "examples": examples.clone() }))
+        };
+        [Some(self.media_type), self.also].into_iter().flatten().map(of).collect()
     }
 }
 

@@ -3,49 +3,44 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request};
 use axum::handler::Handler;
 use axum::http::{Method, Response as HttpResponse};
 use axum::response::Response;
 use parking_lot::RwLock;
 use portcullis_admission::LogLimit;
+use portcullis_correlation::Correlation;
+use portcullis_process_metrics::http::Reason;
+use serde::Deserialize;
+use tracing::field::display;
 use tracing::{Level, debug, enabled, info};
-use uuid::Uuid;
 
-/// The id of a request whose response contains it. Insert it as an extension of the response, and it is logged.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestId(Uuid);
+use crate::attribution::Author;
 
-impl RequestId {
-    /// Creates a random id.
-    pub fn random() -> Self {
-        RequestId(Uuid::new_v4())
-    }
-
-    /// The 16 bytes of the id.
-    pub fn bytes(self) -> [u8; 16] {
-        *self.0.as_bytes()
-    }
+/// Which requests have a line in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLog {
+    /// None.
+    Off,
+    /// Those that were answered with an error, at a bounded rate.
+    Errors,
+    /// Those, and successful ones at a bounded rate, except checks, health checks, scrapes and documents.
+    #[default]
+    Usual,
+    /// All, without a bound, except health checks that succeed.
+    All,
 }
 
-impl std::fmt::Display for RequestId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Wraps a handler to log its requests: method, route, status and duration in microseconds. Nothing that a client wrote is
-/// logged: not the path, and of methods only those that [`method`] knows.
-///
-/// Successful checks, health checks and the OpenAPI documents are logged at level `debug`, everything else at `info`. At
-/// `info`, checks would drown the log. Refused requests are counted, and logged at a bounded rate per status, because anybody
-/// can cause them. Successful ones are logged at a bounded rate per route: a client can send as many as it likes, too. See
-/// [`report_suppressed`].
+/// Wraps a handler to tell which route it is of, for the log and the metrics. Nothing that a client wrote is in either: not the path,
+/// and of methods only those that [`method`] knows.
 ///
 /// This wraps the handler instead of adding a layer to the route, which would cost a tenth of a check.
 #[derive(Clone)]
@@ -59,73 +54,124 @@ where
     type Future = LoggedFuture<H::Future>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        let line = Line::begin(request.method(), || match request.extensions().get::<MatchedPath>() {
-            Some(path) => path.as_str().to_owned().into(),
-            None => "(none)".into(),
-        });
-        LoggedFuture { handler: self.0.call(request, state), line }
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        LoggedFuture { handler: self.0.call(request, state), route }
     }
-}
-
-/// A log line in progress: what is known about a request before its response.
-pub struct Line {
-    start: Instant,
-    method: &'static str,
-    route: Cow<'static, str>,
 }
 
 /// The future of a [`Logged`] handler.
 pub struct LoggedFuture<F> {
     handler: F,
-    line: Option<Line>,
+    route: Option<MatchedPath>,
 }
 
 impl<F: Future<Output = Response> + Unpin> Future for LoggedFuture<F> {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let response = ready!(Pin::new(&mut self.handler).poll(context));
-        if let Some(line) = self.line.take() {
-            line.log(&response);
+        let mut response = ready!(Pin::new(&mut self.handler).poll(context));
+        if let Some(route) = self.route.take() {
+            response.extensions_mut().insert(Pattern(route));
         }
         Poll::Ready(response)
     }
 }
 
-impl Line {
-    /// Starts the clock. Returns `None` if the level `info` is disabled. `route` is the route's pattern, never the path.
-    #[inline]
-    pub fn begin(method: &Method, route: impl FnOnce() -> Cow<'static, str>) -> Option<Self> {
-        enabled!(Level::INFO).then(|| Line {
-            start: Instant::now(),
-            method: self::method(method),
-            route: route(),
-        })
-    }
+/// The pattern of the route that answered. An extension of responses.
+#[derive(Clone)]
+pub struct Pattern(MatchedPath);
 
-    /// Logs the request with the status of its response, and its [`RequestId`] if it has one.
-    pub fn log<B>(&self, response: &HttpResponse<B>) {
-        let (method, route) = (self.method, &*self.route);
-        let status = response.status().as_u16();
-        let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let request_id = response.extensions().get::<RequestId>().map(tracing::field::display);
-        let is_quiet = match status < 400 {
-            true => is_frequent(route) || !admits_success(route),
-            false => !limit(status).admits(),
-        };
-        if is_quiet {
-            debug!(%method, route, status, micros, request_id, "request");
-        } else {
-            info!(%method, route, status, micros, request_id, "request");
+impl Pattern {
+    /// The pattern of the route that created a response, such as `/portcullis/v1/senders/{sender}/entries`; `(none)` if no route did.
+    pub fn of<B>(response: &mut HttpResponse<B>) -> Cow<'static, str> {
+        match response.extensions_mut().remove::<Pattern>() {
+            Some(Pattern(path)) => path.as_str().to_owned().into(),
+            None => "(none)".into(),
         }
     }
 }
 
+/// A line in progress: what is known about a request before its response.
+pub struct Line {
+    start: Instant,
+    method: &'static str,
+    client: IpAddr,
+    correlation: Correlation,
+}
+
+impl Line {
+    /// Starts the clock. `client` is the address that the request comes from.
+    #[inline]
+    pub fn begin(method: &Method, client: IpAddr, correlation: Correlation) -> Self {
+        Line { start: Instant::now(), method: self::method(method), client, correlation }
+    }
+
+    /// The method's name.
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// The time since the request began.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Logs the request, if requests of its kind are. `route` is the route's pattern, never the path. `author` is called only if a line is
+    /// written.
+    ///
+    /// At `info`, successful checks would drown the log, so they are logged at `debug` unless all requests are to be. Refused requests are
+    /// counted, and logged at a bounded rate per status, because anybody can cause them. Successful ones are logged at a bounded rate
+    /// per route: a client can send as many as it likes, too. See [`report_suppressed`]. Health checks are asked for every second, also while
+    /// the gateway is starting, so they are logged at `debug`.
+    pub fn end<B: HttpBody>(
+        &self,
+        response: &HttpResponse<B>,
+        route: &str,
+        took: Duration,
+        log: AccessLog,
+        author: impl FnOnce() -> Author,
+    ) {
+        let status = response.status().as_u16();
+        let is_quiet = match (log, status < 400) {
+            (AccessLog::Off, _) => return,
+            _ if is_health_check(route) && matches!(status, 200 | 503) => true,
+            (AccessLog::All, _) => false,
+            (AccessLog::Errors, true) => true,
+            (AccessLog::Usual, true) => is_frequent(route) || !admits_success(route),
+            (AccessLog::Errors | AccessLog::Usual, false) => !limit(status).admits(),
+        };
+        let is_written = if is_quiet { enabled!(Level::DEBUG) } else { enabled!(Level::INFO) };
+        if !is_written {
+            return;
+        }
+        let (method, author) = (self.method, author());
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bytes = response.body().size_hint().exact();
+        let reason = response.extensions().get::<Reason>().map(|reason| display(reason.0));
+        let Author { tenant, sender, token } = &author;
+        let (tenant, sender, token) =
+            (tenant.as_ref().map(display), sender.as_ref().map(display), token.as_ref().map(display));
+        let (client, request_id) = (display(self.client), display(self.correlation.id));
+        let trace_id = self.correlation.trace.map(|trace| display(trace.trace_id()));
+        if is_quiet {
+            debug!(
+                %method, route, status, reason, micros, bytes, tenant, sender, token, client, request_id, trace_id, "request"
+            );
+        } else {
+            info!(
+                %method, route, status, reason, micros, bytes, tenant, sender, token, client, request_id, trace_id, "request"
+            );
+        }
+    }
+}
+
+fn is_health_check(route: &str) -> bool {
+    matches!(route, "/healthz" | "/readyz")
+}
+
 /// Whether successful requests of a route are too many, or too easily had by anybody, for the level `info`.
 fn is_frequent(route: &str) -> bool {
-    route.ends_with("/check")
-        || route.ends_with("/openapi.json")
-        || matches!(route, "/healthz" | "/readyz" | "/metrics")
+    route.ends_with("/check") || route.ends_with("/openapi.json") || route == "/metrics"
 }
 
 /// The name of a method in logs: that of a standard method, or `other`. Anything else is a client's text.

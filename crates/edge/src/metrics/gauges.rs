@@ -6,9 +6,11 @@ use std::sync::atomic::AtomicU64;
 
 use portcullis_engine::{LedgerState, ListStatus, Outage, Service, Stored, TenantStatus};
 use portcullis_host::BreakerState;
-use portcullis_ledger::ListId;
+use portcullis_ledger::{ListId, Stats};
+use portcullis_process_metrics::exposition::Format;
+use portcullis_process_metrics::ledger::Written;
+use portcullis_process_metrics::process;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -54,7 +56,7 @@ struct BreakerLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LedgerLabels {
+struct StateOfAllLabels {
     state: &'static str,
 }
 
@@ -73,6 +75,13 @@ pub enum ShownLists {
 /// The most lists in trouble that have gauges of their own.
 const MOST_TROUBLED: usize = 1000;
 const SERVING: &str = "serving";
+/// The states in which lists are counted, and which lists are in them.
+const STATES: [(&str, fn(&ListStatus) -> bool); 4] = [
+    (SERVING, |list| !matches!(list.service, Service::Out | Service::Evicted)),
+    ("resting", |list| list.service == Service::Evicted),
+    ("out", |list| list.service == Service::Out),
+    ("slow", |list| list.slow),
+];
 
 fn is_troubled(list: &ListStatus) -> bool {
     let is_in_order = list.stored == Stored::InOrder && list.health.breaker == BreakerState::Closed;
@@ -84,7 +93,7 @@ type GaugeFamily<L> = Family<L, Gauge<u64, AtomicU64>>;
 /// The gauges of the ledger, the master key, and of all lists and tenants. Filled from scratch on each scrape, so that removed ones disappear.
 pub(super) struct Gauges {
     ledger_ok: Gauge<u64, AtomicU64>,
-    ledger_state: GaugeFamily<LedgerLabels>,
+    ledger_state: GaugeFamily<StateOfAllLabels>,
     master_key_ok: Gauge<u64, AtomicU64>,
     staleness: Gauge<f64, AtomicU64>,
     fleet_nodes: Gauge<u64, AtomicU64>,
@@ -102,6 +111,34 @@ pub(super) struct Gauges {
     tenant_entries: GaugeFamily<TenantLabels>,
     memory: GaugeFamily<TenantLabels>,
     memory_limit: GaugeFamily<TenantLabels>,
+    all_lists: GaugeFamily<StateOfAllLabels>,
+    all_tenants: Gauge<u64, AtomicU64>,
+    all_memory: Gauge<u64, AtomicU64>,
+}
+
+/// What is known at the moment of a scrape.
+pub struct Scraped<'a> {
+    /// The state of all tenants.
+    pub tenants: &'a [TenantStatus],
+    /// What is wrong.
+    pub outage: &'a Outage,
+    /// Entries in force, by list. A list whose number is not known has no `list_entries`.
+    pub entries: &'a HashMap<ListId, u64>,
+    /// What was written to the ledger.
+    pub written: Stats,
+    /// The threads of the runtime on which requests are answered, and its tasks.
+    pub runtime: Runtime,
+    /// Which lists have gauges of their own.
+    pub shown: ShownLists,
+}
+
+/// The runtime on which requests are answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Runtime {
+    /// Its threads, those that may block apart.
+    pub threads: usize,
+    /// Its tasks that have not ended.
+    pub tasks: usize,
 }
 
 impl Gauges {
@@ -126,6 +163,9 @@ impl Gauges {
             tenant_entries: Family::default(),
             memory: Family::default(),
             memory_limit: Family::default(),
+            all_lists: Family::default(),
+            all_tenants: Gauge::default(),
+            all_memory: Gauge::default(),
         };
         registry.register(
             "ledger_ok",
@@ -217,6 +257,18 @@ impl Gauges {
             Unit::Bytes,
             stand.memory_limit.clone(),
         );
+        registry.register("tenants", "Tenants that are served", stand.all_tenants.clone());
+        registry.register(
+            "lists",
+            "Lists of all tenants, by state: serving (awake, also while slow), resting or out; and slow, which are among those that serve",
+            stand.all_lists.clone(),
+        );
+        registry.register_with_unit(
+            "plugin_memory",
+            "Linear memory and tables of all plugin instances",
+            Unit::Bytes,
+            stand.all_memory.clone(),
+        );
         stand
     }
 
@@ -230,7 +282,7 @@ impl Gauges {
         let ledger = outage.ledger_state();
         self.ledger_ok.set(u64::from(ledger == LedgerState::Ok));
         for state in LedgerState::ALL {
-            let labels = LedgerLabels { state: state.as_str() };
+            let labels = StateOfAllLabels { state: state.as_str() };
             self.ledger_state.get_or_create(&labels).set(u64::from(state == ledger));
         }
         self.master_key_ok.set(u64::from(outage.key.is_none()));
@@ -248,6 +300,13 @@ impl Gauges {
         self.tenant_entries.clear();
         self.memory.clear();
         self.memory_limit.clear();
+        self.all_tenants.set(tenants.len() as u64);
+        self.all_memory.set(tenants.iter().map(|tenant| tenant.memory_bytes).sum());
+        for (state, is_in) in STATES {
+            let lists = tenants.iter().flat_map(|tenant| &tenant.lists);
+            let count = lists.filter(|list| is_in(list)).count() as u64;
+            self.all_lists.get_or_create(&StateOfAllLabels { state }).set(count);
+        }
         let mut troubled = 0;
         for tenant in tenants {
             let name = tenant.id.to_string();
@@ -285,18 +344,14 @@ impl Gauges {
     }
 
     fn ask_lists(&self, tenant: &str, lists: &[ListStatus]) {
-        let count = |state: &'static str, is_in: &dyn Fn(&ListStatus) -> bool| {
+        for (state, is_in) in STATES {
             let count = lists.iter().filter(|list| is_in(list)).count() as u64;
             // Most tenants have none in most states.
             if count > 0 || state == SERVING {
                 let labels = StateLabels { tenant: tenant.to_owned(), state };
                 self.lists.get_or_create(&labels).set(count);
             }
-        };
-        count(SERVING, &|list| !matches!(list.service, Service::Out | Service::Evicted));
-        count("resting", &|list| list.service == Service::Evicted);
-        count("out", &|list| list.service == Service::Out);
-        count("slow", &|list| list.slow);
+        }
     }
 
     fn ask_list(&self, tenant: &str, list: &ListStatus, entries: Option<u64>) {
@@ -333,22 +388,35 @@ impl Metrics {
         stand.fleet_differences.set(settings as u64);
     }
 
-    /// Returns all metrics in the OpenMetrics 1.0 text format. A list whose number of entries is not known has no `list_entries`.
+    /// Returns all metrics in this format.
     ///
     /// # Errors
     /// If a metric can't be formatted, which does not happen in practice.
-    pub fn text(
-        &self,
-        tenants: &[TenantStatus],
-        outage: &Outage,
-        entries: &HashMap<ListId, u64>,
-        shown: ShownLists,
-    ) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, scraped: &Scraped<'_>, format: Format) -> Result<String, std::fmt::Error> {
+        // What is known at a scrape only.
+        let mut now = Registry::with_prefix("portcullis");
+        self.build.clone().register(&mut now);
+        let log = self.ledger_log.get().and_then(|log| std::fs::metadata(log).ok());
+        Written { stats: scraped.written, log_bytes: log.map(|log| log.len()) }.register(&mut now);
+        let gauge = |now: &mut Registry, name, help, value: usize| {
+            let gauge = Gauge::<u64, AtomicU64>::default();
+            gauge.set(value as u64);
+            now.register(name, help, gauge);
+        };
+        let help = "Threads on which requests are answered, those that may block apart";
+        gauge(&mut now, "runtime_threads", help, scraped.runtime.threads);
+        gauge(&mut now, "runtime_tasks", "Tasks that have not ended", scraped.runtime.tasks);
+        if let Some(took) = self.start_duration.get() {
+            let gauge = Gauge::<f64, AtomicU64>::default();
+            gauge.set(took.as_secs_f64());
+            let help = "Time from the start of the process until all lists were loaded";
+            now.register_with_unit("start_duration", help, Unit::Seconds, gauge);
+        }
+        let mut of_process = Registry::default();
+        process::register(&mut of_process);
         // One scrape at a time, because each fills the gauges.
         let stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
-        stand.ask(tenants, outage, entries, shown);
-        let mut text = String::new();
-        encode(&mut text, &self.registry)?;
-        Ok(text)
+        stand.ask(scraped.tenants, scraped.outage, scraped.entries, scraped.shown);
+        format.write(&[&self.registry, &now, &of_process])
     }
 }

@@ -5,20 +5,22 @@
 
 pub mod certificate;
 mod gauges;
-pub mod requests;
 mod tenant;
 
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use portcullis_engine::Event;
 use portcullis_ledger::{Scope, TenantId};
+use portcullis_process_metrics::process::Build;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-pub use gauges::ShownLists;
+pub use gauges::{Runtime, Scraped, ShownLists};
 pub use tenant::{Counted, Passage, TenantMetrics};
 
 use gauges::Gauges;
@@ -39,6 +41,11 @@ pub struct Metrics {
     writes_lost: Counter,
     changes_lost: Counter,
     stage_seconds: Family<StageLabels, Histogram>,
+    start_duration: OnceLock<Duration>,
+    /// The write-ahead log of the ledger, if it has one.
+    ledger_log: OnceLock<PathBuf>,
+    /// What was built.
+    build: Build,
     stand: Mutex<Gauges>,
 }
 
@@ -66,15 +73,16 @@ fn from_a_microsecond(factor: f64, count: u16) -> impl Iterator<Item = f64> {
     exponential_buckets(1e-6, factor, count)
 }
 
+/// The metrics of an unknown build.
 impl Default for Metrics {
     fn default() -> Self {
-        Self::new()
+        Self::new(Build::default())
     }
 }
 
 impl Metrics {
-    /// Creates the metrics, all at zero.
-    pub fn new() -> Self {
+    /// Creates the metrics, all at zero. `build` is what they are of.
+    pub fn new(build: Build) -> Self {
         let mut registry = Registry::with_prefix("portcullis");
         let checks = Family::<CheckLabels, Counter>::default();
         registry.register("checks", "Checked numbers, by tenant, verdict and what decided", checks.clone());
@@ -142,7 +150,7 @@ impl Metrics {
             Unit::Seconds,
             stage_seconds.clone(),
         );
-        requests::register(&mut registry);
+        portcullis_process_metrics::register(&mut registry);
         certificate::register(&mut registry);
         let stand = Mutex::new(Gauges::register(&mut registry));
         Metrics {
@@ -159,8 +167,23 @@ impl Metrics {
             writes_lost,
             changes_lost,
             stage_seconds,
+            start_duration: OnceLock::new(),
+            ledger_log: OnceLock::new(),
+            build,
             stand,
         }
+    }
+
+    /// Sets the file of the ledger, whose write-ahead log is measured on each scrape. Has no effect the second time.
+    pub fn measure_ledger(&self, file: &Path) {
+        let mut log = file.as_os_str().to_owned();
+        log.push("-wal");
+        let _ = self.ledger_log.set(log.into());
+    }
+
+    /// The gateway has started, which took so long. Has no effect the second time.
+    pub fn started(&self, took: Duration) {
+        let _ = self.start_duration.set(took);
     }
 
     /// Returns the counters of a tenant, each of which appears when it first counts: most tenants of many need few of them. Keep them:

@@ -49,6 +49,7 @@ impl Target {
     /// token is for another one.
     pub fn sender(caller: &Caller, name: &str) -> Result<Self, Refusal> {
         let sender = caller.tenant.senders.get(name).ok_or(Refusal::UnknownSender)?;
+        caller.is_about(name);
         if !caller.may_use(name) {
             return Err(Refusal::SenderNotAllowed);
         }

@@ -12,13 +12,15 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use portcullis_admission::Work;
+use portcullis_correlation::RequestId;
+use portcullis_process_metrics::http::Reason;
 use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
 use crate::AppState;
 use crate::gateway::Gateway;
 use crate::http::body::SHORT_BODY;
-use crate::http::request_log::{Logged, RequestId};
+use crate::http::request_log::Logged;
 use crate::http::{bearer, body};
 use crate::ops::Target;
 use crate::ops::write::{Terms, WriteReport};
@@ -109,9 +111,8 @@ where
 /// Adds a response for all other methods to a dialect's route: [`Fault::MethodNotAllowed`].
 pub fn others<S: Speaks>(route: MethodRouter<Arc<AppState>>) -> MethodRouter<Arc<AppState>> {
     let handler = |State(app): State<Arc<AppState>>, request: Request| async move {
-        let context =
-            Context { id: RequestId::random(), settings: &app.dialects, path: request.uri().path() };
-        named(refusal::<S>(&Fault::MethodNotAllowed, &context), context.id)
+        let (id, path) = (RequestId::of_request(&request), request.uri().path());
+        refusal::<S>(&Fault::MethodNotAllowed, &Context { id, settings: &app.dialects, path })
     };
     route.fallback(Logged(handler))
 }
@@ -122,7 +123,7 @@ where
     F: Fn(Call) -> W,
     W: Future<Output = Result<Response, Fault>>,
 {
-    let id = RequestId::random();
+    let id = RequestId::of_request(&request);
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let at_hand = Arc::clone(&app);
@@ -131,16 +132,16 @@ where
         let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         work(Call { app, parts, id, dialect: S::DIALECT, params, body, known }).await
     };
-    let response = match done.await {
+    match done.await {
         Ok(response) => response,
         Err(fault) => refusal::<S>(&fault, &Context { id, settings: &at_hand.dialects, path: &path }),
-    };
-    named(response, id)
+    }
 }
 
 /// Creates the response for a fault, with `Retry-After` if the client may retry.
 pub fn refusal<S: Speaks>(fault: &Fault, context: &Context<'_>) -> Response {
     let mut response = S::fault(fault, context);
+    response.extensions_mut().insert(Reason(fault.reason()));
     let seconds = match fault {
         Fault::RateLimited(wait) | Fault::TooManyGuesses(wait) => Some(wait.seconds()),
         Fault::Unavailable => Some(1),
@@ -178,11 +179,6 @@ async fn take<S: Speaks>(
     let memory = app.verified(caller.owner());
     let body = body::read(body, app.max_body_bytes.min(MAX_BODY), memory).await?.into_bytes();
     Ok((body, Some(caller.clone())))
-}
-
-fn named(mut response: Response, id: RequestId) -> Response {
-    response.extensions_mut().insert(id);
-    response
 }
 
 impl Call {

@@ -77,6 +77,32 @@ impl Fault {
     pub fn malformed(place: &str, what: &str) -> Self {
         Fault::Malformed { place: place.to_owned(), what: what.to_owned() }
     }
+
+    /// Its name in metrics and logs. Where the native API has the same error, its code.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Fault::MissingCredential => "missing_token",
+            Fault::WrongCredential => "invalid_token",
+            Fault::SenderMissing | Fault::SenderUnknown => "unknown_sender",
+            Fault::SenderInactive => "sender_inactive",
+            Fault::SenderNotAllowed => "sender_not_allowed",
+            Fault::FeatureOff => "dialect_off",
+            Fault::UnsupportedMediaType => "unsupported_media_type",
+            Fault::TooLarge { .. } => "body_too_large",
+            Fault::Malformed { .. } => "invalid_request",
+            Fault::Count { .. } => "too_many_numbers",
+            Fault::Rows(_) => "invalid_number",
+            Fault::ConcurrentChange => "conflict",
+            Fault::EntryNotFound => "entry_not_found",
+            Fault::RateLimited(_) => "rate_limit",
+            Fault::TooManyGuesses(_) => "wrong_tokens",
+            Fault::NotFound => "not_found",
+            Fault::MethodNotAllowed => "method_not_allowed",
+            Fault::Unavailable => "unavailable",
+            Fault::StorageFull => "storage_full",
+            Fault::Internal => "internal",
+        }
+    }
 }
 
 impl From<BodyFault> for Fault {

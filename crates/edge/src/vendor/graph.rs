@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use super::call::{Call, Context, Credential, Speaks};
 use super::fault::Fault;
-use crate::http::request_log::RequestId;
 use crate::http::{answer, bearer, token_of};
 use crate::ops::Target;
 use crate::registry::{Caller, SenderName};
 use crate::token::TokenDigest;
+use portcullis_correlation::RequestId;
 
 /// The query parameter in which a token may be sent instead of the header.
 const TOKEN_PARAMETER: &str = "access_token";

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use portcullis_api::settings::{Secret, Tenant, TrustedKey};
 use portcullis_edge::gateway::OnStartFailure;
+use portcullis_edge::http::request_log::AccessLog;
 use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_engine::WhenStale;
 use portcullis_proxy::settings::{MetaSettings, TrafficSettings};
@@ -51,6 +52,9 @@ pub(crate) struct Server {
     pub(crate) max_body_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) log_format: LogFormat,
+    /// Which requests have a line in the log.
+    #[serde(default)]
+    pub(crate) access_log: AccessLog,
     /// Addresses of proxies whose `X-Forwarded-For` is trusted, or `unix` for clients of Unix sockets.
     #[serde(default)]
     pub(crate) trusted_proxies: Vec<String>,

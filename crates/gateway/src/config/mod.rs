@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use portcullis_edge::gateway::OnStartFailure;
 use portcullis_edge::http::peer::TrustedProxies;
+use portcullis_edge::http::request_log::AccessLog;
 use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_edge::settings::{
     FieldPath, Problem, TenantConfig, UniqueIds, plugins_of, trusted_keys, unknown_plugin,
@@ -59,6 +60,8 @@ pub(crate) struct Config {
     /// The largest request body, in bytes.
     pub(crate) max_body_bytes: usize,
     pub(crate) log_format: LogFormat,
+    /// Which requests have a line in the log.
+    pub(crate) access_log: AccessLog,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub(crate) trusted_proxies: TrustedProxies,
     /// Whether `/readyz` answers 200 while lists are out of service.
@@ -348,6 +351,7 @@ impl Config {
             admin_token,
             max_body_bytes: usize::try_from(max_body).unwrap_or(usize::MAX),
             log_format: typed.server.log_format,
+            access_log: typed.server.access_log,
             trusted_proxies,
             ready_when_degraded: typed.server.ready_when_degraded.unwrap_or(true),
             stopping,

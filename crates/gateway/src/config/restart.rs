@@ -14,6 +14,7 @@ impl Config {
             ("server.tls", before.tls != config.tls),
             ("server.max_body_bytes", before.max_body_bytes != config.max_body_bytes),
             ("server.log_format", before.log_format != config.log_format),
+            ("server.access_log", before.access_log != config.access_log),
             ("server.trusted_proxies", before.trusted_proxies != config.trusted_proxies),
             ("server.ready_when_degraded", before.ready_when_degraded != config.ready_when_degraded),
             ("server.lame_duck_seconds", before.stopping.lame_duck != config.stopping.lame_duck),

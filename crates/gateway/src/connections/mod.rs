@@ -22,8 +22,8 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use portcullis_admission::LogLimit;
 use portcullis_edge::http::peer::{self, Peer, TrustedProxies};
-use portcullis_edge::metrics::requests::{Closed, closed};
 use portcullis_edge::settings::Limits;
+use portcullis_process_metrics::http::{Closed, closed};
 use tokio::task::AbortHandle;
 use tracing::warn;
 

@@ -11,7 +11,7 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::time::Sleep;
 
-use portcullis_edge::metrics::requests::{Closed, closed};
+use portcullis_process_metrics::http::{Closed, closed};
 
 use super::client_stream::ClientStream;
 use super::{Busy, Place};

@@ -136,7 +136,7 @@ fn sockets(endpoint: &Endpoint, mode: u32, passed: &mut Passed) -> anyhow::Resul
 
 /// Where a listener is reached.
 pub(crate) struct Address {
-    url: String,
+    pub(crate) url: String,
     audience: Audience,
 }
 

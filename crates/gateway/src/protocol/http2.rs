@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
-use portcullis_edge::metrics::requests::{Closed, closed};
+use portcullis_process_metrics::http::{Closed, closed};
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 

@@ -18,8 +18,8 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 use portcullis_edge::http::ApiError;
 use portcullis_edge::http::peer::Peer;
-use portcullis_edge::metrics::requests;
 use portcullis_native::Answered;
+use portcullis_process_metrics::http::{self, Reason};
 
 use crate::connections::Place;
 use crate::handover::Door;
@@ -69,8 +69,7 @@ impl Answering {
 
 /// The response to requests that there is no room for.
 fn too_many() -> Answered {
-    let mut response =
-        refused(ApiError::unavailable("there are too many connections: retry in a moment, with fewer"));
+    let mut response = refused(ApiError::too_many_connections());
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -78,6 +77,7 @@ fn too_many() -> Answered {
 /// The response to a request that does not get to the service, which counts others that it refuses.
 fn refused(error: ApiError) -> Answered {
     let response = error.into_response().map(Either::Right);
-    requests::refused(response.status().as_u16());
+    let reason = response.extensions().get().copied().unwrap_or(Reason::OTHER);
+    http::refused(response.status().as_u16(), reason);
     response
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::Executor;
-use portcullis_edge::metrics::requests::{Closed, closed};
+use portcullis_process_metrics::http::{Closed, closed};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::pace::Pace;

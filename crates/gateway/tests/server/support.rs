@@ -434,6 +434,13 @@ impl Gateway {
         Answer::of(self.agent.run(request).unwrap())
     }
 
+    /// Sends a request without a body, and returns the headers and the bytes of the response.
+    pub(crate) fn bytes(&self, request: Request<()>) -> (ureq::http::HeaderMap, Vec<u8>) {
+        let mut response = self.agent.run(request).unwrap();
+        let bytes = response.body_mut().read_to_vec().unwrap();
+        (response.headers().clone(), bytes)
+    }
+
     /// Uploads a component.
     pub(crate) fn put_plugin(&self, name: &str, component: &[u8]) -> Answer {
         self.put_plugin_within(name, component, LONG)
@@ -559,12 +566,14 @@ impl Drop for Gateway {
     }
 }
 
-/// The line without its request id, which is random and may contain the digits of a number by chance.
+/// The line without its request ids, which are random and may contain the digits of a number by chance.
 fn without_request_id(line: &str) -> String {
-    match line.split_once("request_id=") {
-        Some((before, after)) => format!("{before}{}", after.get(36..).unwrap_or_default()),
-        None => line.to_owned(),
+    let mut pieces = line.split("request_id=");
+    let mut rest = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        rest.push_str(piece.get(32..).unwrap_or_default());
     }
+    rest
 }
 
 fn run(folder: &Path, surroundings: Surroundings) -> (Child, String, Log) {

@@ -540,9 +540,13 @@ fn of_health() -> Vec<Route> {
             logged(MethodFilter::GET, metrics::metrics),
             Operation {
                 summary: "Read the metrics",
-                description: "OpenMetrics 1.0 text, for Prometheus. Requires the administrator's token, because labels name tenants and senders.",
+                description: "OpenMetrics 1.0 text if the client asks for it, as Prometheus does, and Prometheus's text otherwise; compressed if the client accepts gzip. Requires the administrator's token, because labels name tenants and senders.",
                 query: METRICS_QUERY,
-                answers: vec![(200, "The metrics", Content::other(metrics::MEDIA_TYPE, []))],
+                answers: vec![(
+                    200,
+                    "The metrics",
+                    Content::other(metrics::MEDIA_TYPE, []).or(metrics::TEXT),
+                )],
                 errors: &[ErrorCode::InvalidRequest],
                 ..operation("get_metrics", Auth::Admin)
             },

@@ -44,9 +44,9 @@ use multipart::Scanner;
 use owners::{Configured, sender_of};
 use portcullis_admission::LogLimit;
 use portcullis_api::masked_url;
+use portcullis_correlation::RequestId;
 use portcullis_edge::AppState;
 use portcullis_edge::http::body::{SHORT_BODY, read};
-use portcullis_edge::http::request_log::RequestId;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::ops::Work;
 use portcullis_edge::registry::Caller;
@@ -56,6 +56,7 @@ use portcullis_edge::vendor::fault::Fault;
 use portcullis_edge::vendor::graph::{self, Meta};
 use portcullis_engine::{Channel, Identity, Purpose, Stop};
 use portcullis_numbers::NumberReader;
+use portcullis_process_metrics::exchanges::To;
 use rules::Rules;
 use scanned::Scanned;
 use upload::UploadScanner;
@@ -320,7 +321,7 @@ async fn forward(
     *request.method_mut() = onward.method;
     *request.uri_mut() = uri;
     *request.headers_mut() = onward.headers;
-    let mut answer = match proxy.client.send(request, proxy.upstream_timeout).await {
+    let mut answer = match proxy.client.send(To::Upstream, request, proxy.upstream_timeout).await {
         Ok(answer) => {
             let streams = || proxy.streams.enter_as(caller);
             let relayed = relayed(answer, proxy.upstream_timeout, permit, streams, may_be_asked_again).await;
@@ -337,10 +338,13 @@ async fn forward(
                 tracing::warn!(upstream, %why, suppressed, "could not forward a request");
             }
             let status = match why {
-                Unanswered::Unreachable => StatusCode::BAD_GATEWAY,
+                Unanswered::Unreachable(_) => StatusCode::BAD_GATEWAY,
                 Unanswered::Late => StatusCode::GATEWAY_TIMEOUT,
             };
-            graph::error(status, 2, "Service temporarily unavailable", "The upstream does not answer", id)
+            let details = "The upstream does not answer";
+            let mut response = graph::error(status, 2, "Service temporarily unavailable", details, id);
+            response.extensions_mut().insert(why.reason());
+            response
         }
     };
     answer.extensions_mut().insert(Passed);
@@ -349,7 +353,7 @@ async fn forward(
 
 /// Forwards a request that has no route of its own, if it is known to be harmless and has a token that the gateway knows.
 pub(crate) async fn pass(proxy: &Arc<Proxy>, request: Request) -> Response {
-    let id = RequestId::random();
+    let id = RequestId::of_request(&request);
     let path = request.uri().path().to_owned();
     passed(proxy, request, id).await.unwrap_or_else(|fault| {
         call::refusal::<Meta>(&fault, &Context { id, settings: &proxy.app.dialects, path: &path })
@@ -425,7 +429,11 @@ fn known(app: &AppState, request: &Request) -> Result<Caller, Fault> {
     let registry = gateway.registry.load();
     let caller = registry.authenticate(&token);
     let peer = request.extensions().get().copied();
-    Ok(caller.map_err(|denied| app.denied(denied, peer, request.headers()))?.clone())
+    let mut caller = caller.map_err(|denied| app.denied(denied, peer, request.headers()))?.clone();
+    if let Some(attribution) = request.extensions().get() {
+        caller.attribute_to(attribution);
+    }
+    Ok(caller)
 }
 
 /// Whether a request could be meant for the Graph API: it is not on one of the gateway's own paths, has a method that the Graph

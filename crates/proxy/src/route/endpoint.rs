@@ -6,6 +6,7 @@ use axum::http::{Method, StatusCode};
 use axum::routing::MethodFilter;
 use jiff::Timestamp;
 use portcullis_api::{Channel, ErrorCode, Purpose, Verdict};
+use portcullis_correlation::PassedOn;
 use portcullis_edge::http::ApiError;
 use portcullis_edge::http::answer::{self as edge_answer, Answer};
 use portcullis_edge::http::auth::Client;
@@ -19,14 +20,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Heard, RouteRequest, Routed, route};
+use super::{Heard, Received, RouteRequest, Routed, route};
 use crate::Proxy;
 use crate::client::Unanswered;
 
 /// Returns the routes to add to the native API.
 pub(crate) fn routes(proxy: &Arc<Proxy>) -> Vec<Route> {
     let proxy = Arc::clone(proxy);
-    let handler = move |client: Client, body: JsonBody| Box::pin(answer(Arc::clone(&proxy), client, body));
+    let handler = move |client: Client, passed_on: PassedOn, body: JsonBody| {
+        Box::pin(answer(Arc::clone(&proxy), client, passed_on, body))
+    };
     vec![Route {
         method: Method::POST,
         path: format!("{PREFIX}/route"),
@@ -97,11 +100,11 @@ struct RouteAnswer {
     verdict: Verdict,
 }
 
-async fn answer(proxy: Arc<Proxy>, Client(caller): Client, body: JsonBody) -> Answer {
+async fn answer(proxy: Arc<Proxy>, Client(caller): Client, passed_on: PassedOn, body: JsonBody) -> Answer {
     let document = body.0.clone();
     let (message, heard) = read(&caller, body).await?;
     let target = Target::sender(&caller, message.ends().0)?;
-    match route(&proxy, &caller, &target, &message, heard, document).await? {
+    match route(&proxy, &caller, &target, &message, Received { heard, document, passed_on }).await? {
         Routed::Answered(response) => Ok(response),
         Routed::Allowed => Ok(edge_answer::json(StatusCode::OK, &RouteAnswer { verdict: Verdict::Allow })),
         Routed::Blocked => Err(ApiError::blocked()),
@@ -128,7 +131,7 @@ async fn read(caller: &Caller, body: JsonBody) -> Result<(RouteRequest, Heard), 
 
 fn code(why: Unanswered) -> ErrorCode {
     match why {
-        Unanswered::Unreachable => ErrorCode::NextHopFailed,
+        Unanswered::Unreachable(_) => ErrorCode::NextHopFailed,
         Unanswered::Late => ErrorCode::NextHopLate,
     }
 }

@@ -17,12 +17,15 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::Proxy;
+use crate::breakdown::Breakdown;
 use crate::client::Unanswered;
 use crate::message::object::Object;
 use crate::message::{Request as Asked, Said, When, Who, lenient, said};
 use crate::people;
 use crate::relay::relayed;
 use crate::verdict::{Blocked, Kind, judge};
+use portcullis_admission::LogLimit;
+use portcullis_correlation::PassedOn;
 use portcullis_edge::identity::IdentityError;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::ops::{Refusal, RowError, Target, Work, rules};
@@ -33,6 +36,8 @@ use portcullis_edge::wire;
 use portcullis_engine::{Identity, Message, Reservation, Stop, USER_PREFIX};
 use portcullis_keywords::Keywords;
 use portcullis_numbers::NumberError;
+use portcullis_process_metrics::exchanges::To;
+use tracing::warn;
 
 pub(crate) use endpoint::routes;
 
@@ -122,14 +127,23 @@ pub(crate) enum Routed {
     Unanswered(Unanswered),
 }
 
-/// Checks a message of this caller and forwards it if it may pass. `document` is the message as received.
+/// What was received of a message, besides its fields.
+pub(crate) struct Received {
+    /// What its body says.
+    pub(crate) heard: Heard,
+    /// The message, to be forwarded as it is.
+    pub(crate) document: Bytes,
+    /// What the request to the next hop gets from the one with the message.
+    pub(crate) passed_on: PassedOn,
+}
+
+/// Checks a message of this caller and forwards it if it may pass.
 pub(crate) async fn route(
     proxy: &Arc<Proxy>,
     caller: &Caller,
     target: &Target,
     message: &RouteRequest,
-    heard: Heard,
-    document: Bytes,
+    Received { heard, document, passed_on }: Received,
 ) -> Result<Routed, Refusal> {
     let direction = message.direction;
     let metrics = &target.tenant.metrics;
@@ -167,12 +181,13 @@ pub(crate) async fn route(
         metrics.passed(direction, Passage::Forwarded, 1);
         return Ok(Routed::Allowed);
     };
-    let Some(request) = request(hop, message, &end, document) else {
+    let Some(mut request) = request(hop, message, &end, document) else {
         metrics.passed(direction, Passage::Failed, 1);
-        return Ok(Routed::Unanswered(Unanswered::Unreachable));
+        return Ok(Routed::Unanswered(Unanswered::Unreachable(Breakdown::Other)));
     };
+    passed_on.put(request.headers_mut());
     reservation.set_out();
-    let answered = proxy.client.send(request, proxy.upstream_timeout).await;
+    let answered = proxy.client.send(To::NextHop, request, proxy.upstream_timeout).await;
     let is_taken = answered.as_ref().is_ok_and(|answer| answer.status().is_success());
     if !is_taken && !matches!(answered, Err(Unanswered::Late)) {
         reservation.release();
@@ -186,9 +201,18 @@ pub(crate) async fn route(
                 None => Routed::Busy,
             }
         }
-        Err(why) => Routed::Unanswered(why),
+        Err(why) => {
+            if UNANSWERED.admits() {
+                let suppressed = UNANSWERED.suppressed();
+                warn!(tenant = %caller.tenant.config.id, %why, suppressed, "could not forward a message to the next hop");
+            }
+            Routed::Unanswered(why)
+        }
     })
 }
+
+/// Lines about next hops that did not answer.
+static UNANSWERED: LogLimit = LogLimit::new(50);
 
 /// The other end of a message.
 enum End {

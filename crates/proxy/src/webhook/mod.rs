@@ -21,13 +21,14 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use http_body_util::BodyExt as _;
-use portcullis_admission::{Unfinished, WebhookTurn};
+use portcullis_admission::{LogLimit, Unfinished, WebhookTurn};
 use portcullis_ledger::{Claim, DeliveryKey, TenantId};
 use portcullis_msisdn::Direction;
-use tracing::warn;
+use portcullis_process_metrics::exchanges::To;
+use tracing::{Instrument as _, warn};
 
 use super::Proxy;
-use super::client::for_another;
+use super::client::{Unanswered, for_another};
 use super::concurrency_limit::Permit;
 use deliveries::Claimed;
 use marks::Marks;
@@ -199,7 +200,7 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
         }
         response
     };
-    let delivering = tokio::spawn(delivering);
+    let delivering = tokio::spawn(delivering.in_current_span());
     let response = delivering.await.unwrap_or_else(|_| answer(StatusCode::INTERNAL_SERVER_ERROR));
     let is_taken = response.status().is_success() || rest != Rest::Nothing;
     for (tenant, counts) in &counts {
@@ -276,7 +277,7 @@ async fn deliver_all(
         };
         let delivering = leave.map(|leave| {
             let request = delivery.request(&parts, &secret);
-            tokio::spawn(deliver(Arc::clone(&proxy), request, leave))
+            tokio::spawn(deliver(Arc::clone(&proxy), request, leave).in_current_span())
         });
         sending.push((key, delivering));
     }
@@ -314,17 +315,31 @@ fn rank(response: &Response) -> u16 {
     if response.status().is_success() { 0 } else { response.status().as_u16() }
 }
 
+/// Lines about callbacks that did not answer.
+static UNANSWERED: LogLimit = LogLimit::new(50);
+
 /// Maximum size of a callback's response body that is returned to Meta, in bytes. The rest is cut off.
 const MOST_OF_ANSWER: usize = 64 << 10;
 
 /// Makes one delivery and reads the complete response. A callback that closes the connection in the middle has accepted nothing.
 async fn deliver(proxy: Arc<Proxy>, request: Option<axum::http::Request<Body>>, _permit: Permit) -> Response {
     let Some(request) = request else { return answer(StatusCode::BAD_GATEWAY) };
+    let callback = request.uri().host().unwrap_or_default().to_owned();
     let until = Instant::now() + proxy.callback_timeout;
-    let response = match proxy.client.send(request, proxy.callback_timeout).await {
+    let response = match proxy.client.send(To::Callback, request, proxy.callback_timeout).await {
         Ok(response) => response,
-        Err(super::client::Unanswered::Late) => return answer(StatusCode::GATEWAY_TIMEOUT),
-        Err(super::client::Unanswered::Unreachable) => return answer(StatusCode::BAD_GATEWAY),
+        Err(why) => {
+            if UNANSWERED.admits() {
+                let suppressed = UNANSWERED.suppressed();
+                warn!(callback, %why, suppressed, "could not deliver a webhook; Meta will send it again");
+            }
+            let mut response = answer(match why {
+                Unanswered::Late => StatusCode::GATEWAY_TIMEOUT,
+                Unanswered::Unreachable(_) => StatusCode::BAD_GATEWAY,
+            });
+            response.extensions_mut().insert(why.reason());
+            return response;
+        }
     };
     let (head, mut body) = response.into_parts();
     let mut text = Vec::new();
