@@ -27,7 +27,7 @@ pub(crate) fn start(format: LogFormat) -> anyhow::Result<()> {
     let lines = fmt::layer().with_writer(writer).with_ansi(false);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))

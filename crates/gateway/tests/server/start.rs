@@ -1,5 +1,7 @@
 //! What the log says of a start, and of requests afterwards.
 
+use serde_json::Value;
+
 use super::support::{ACME, Gateway, SERVER, Surroundings, TENANTS};
 
 const INFO: Surroundings = Surroundings { log: "info", open_files: None };
@@ -72,4 +74,22 @@ fn a_line_says_whose_request_it_was() {
     gateway.verdict_of("sales", "+46732001122", "inbound");
     has("/senders/{sender}/check", &["status=200", "tenant=acme", "sender=sales", "token=token-"]);
     assert!(!gateway.log().contains(ACME));
+}
+
+#[test]
+fn lines_in_json_have_the_same_fields() {
+    let server = SERVER.replace("[storage]", "log_format = \"json\"\n\n[storage]");
+    let gateway = Gateway::with(&format!("{server}{TENANTS}"));
+    let answer = gateway.get("/senders/support/entries");
+    let id = answer.header("x-request-id");
+    gateway.until("the request is logged", |gateway| {
+        let log = gateway.log();
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.any(|line| {
+            line["request_id"] == id
+                && line["route"] == "/portcullis/v1/senders/{sender}/entries"
+                && line["tenant"] == "acme"
+                && line["status"] == 200
+        })
+    });
 }
