@@ -2,9 +2,10 @@
 //!
 //! These types hold what was written, before validation. `docs/configuration.md` describes each setting.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub use crate::trusted_key::TrustedKey;
@@ -169,11 +170,18 @@ impl Default for TenantDialects {
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// The sustained rate, in requests per second. At least 1.
+    #[schemars(range(min = 1, max = u32::MAX))]
     pub per_second: u32,
     /// The number of requests that may arrive at once after a pause. At least 1; default: the value of `per_second`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = u32::MAX))]
     pub burst: Option<u32>,
 }
+
+/// The least memory of a tenant's plugin instances, and of what its rules count, in bytes.
+pub const LEAST_MEMORY: u64 = 1 << 20;
+/// The most plugin instances per list.
+pub const MOST_REPLICAS: usize = 64;
 
 /// A customer account.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -194,6 +202,7 @@ pub struct Tenant {
     pub on_failure: OnFailure,
     /// When writes are acknowledged, in a fleet of gateways. Default: `node`.
     #[serde(default, skip_serializing_if = "Acknowledge::is_node")]
+    #[schemars(extend("default" = "node"))]
     pub acknowledge: Acknowledge,
     /// Options of the plugin, passed to it as JSON. At most 64 KiB.
     #[serde(default)]
@@ -222,13 +231,16 @@ pub struct Tenant {
     pub default_region: Option<String>,
     /// The memory limit of all plugin instances of the tenant, in bytes: at least 1,048,576 (1 MiB). Default: 1 GiB.
     #[serde(default = "one_gib")]
+    #[schemars(range(min = LEAST_MEMORY))]
     pub memory_limit_bytes: u64,
     /// The memory limit of what the tenant's rules count, in bytes: at least 1,048,576 (1 MiB). A counter takes 75 to 150. Default: 64 MiB.
     #[serde(default = "of_meters")]
+    #[schemars(range(min = LEAST_MEMORY))]
     pub meter_memory_bytes: u64,
     /// The number of plugin instances per list, 1 to 64: as many threads check at once. Each takes the memory of the whole list.
     /// Default: 1.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = MOST_REPLICAS))]
     pub replicas: usize,
     /// The rate limit of each token. Omit for no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -332,6 +344,7 @@ pub struct Sender {
     pub tokens: Vec<Secret>,
     /// Whether the sender may be used through the vendors' APIs, and may send messages to the Cloud API. Default: yes.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[schemars(extend("default" = true))]
     pub active: bool,
     /// The URL to which its inbound messages are delivered. Omit for the gateway's default callback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -341,9 +354,11 @@ pub struct Sender {
     pub access_token: Option<Secret>,
     /// What happens to inbound messages from blocked people. Default: `drop`.
     #[serde(default, skip_serializing_if = "BlockedInbound::is_drop")]
+    #[schemars(extend("default" = "drop"))]
     pub blocked_inbound: BlockedInbound,
     /// What happens to inbound messages that can't be read. Default: `hold`.
     #[serde(default, skip_serializing_if = "UnreadableInbound::is_hold")]
+    #[schemars(extend("default" = "hold"))]
     pub unreadable_inbound: UnreadableInbound,
     /// The URL to which quarantined messages are delivered. Required for `quarantine`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -429,9 +444,23 @@ impl Tenant {
 pub const MASK: &str = "(set)";
 
 /// A secret text. `Debug` does not show it; serialization does.
-#[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "password" })
+    }
+}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,8 +1,10 @@
 //! Secrets of which several are valid at the same time, while one replaces another.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use portcullis_api::settings::Secret;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -41,6 +43,17 @@ impl Secrets {
             }
             _ => None,
         }
+    }
+}
+
+impl JsonSchema for Secrets {
+    fn schema_name() -> Cow<'static, str> {
+        "Secrets".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let secret = generator.subschema_for::<Secret>();
+        json_schema!({ "anyOf": [secret, { "type": "array", "items": secret, "minItems": 1, "maxItems": Self::MOST }] })
     }
 }
 

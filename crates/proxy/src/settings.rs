@@ -2,22 +2,31 @@
 
 use axum::http::StatusCode;
 use portcullis_edge::settings::{FieldPath, Problem, is_http_url};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::allowed_edge::AllowedEdge;
 use crate::secrets::Secrets;
 
+const MOST_IN_FLIGHT: usize = 1_000_000;
+/// In seconds.
+const LONGEST_TIMEOUT: u64 = 3600;
+
 /// `[traffic]`: limits and timeouts of forwarded messages.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrafficSettings {
     /// Maximum number of messages in progress, from 1 to 1,000,000. More are rejected with 503 and `Retry-After`.
+    #[schemars(range(min = 1, max = MOST_IN_FLIGHT))]
     pub max_in_flight: usize,
     /// The same, per tenant.
+    #[schemars(range(min = 1, max = MOST_IN_FLIGHT))]
     pub max_in_flight_per_tenant: usize,
     /// How long an upstream or next hop may take to start its response, and between parts of its body, from 1 to 3,600.
+    #[schemars(range(min = 1, max = LONGEST_TIMEOUT))]
     pub upstream_timeout_seconds: u64,
     /// How long a callback may take to complete its response, from 1 to 3,600.
+    #[schemars(range(min = 1, max = LONGEST_TIMEOUT))]
     pub callback_timeout_seconds: u64,
 }
 
@@ -33,7 +42,7 @@ impl Default for TrafficSettings {
 }
 
 /// `[meta]`: the connection to Meta's Cloud API and its webhooks.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetaSettings {
     /// Base URL to which requests are forwarded. Without it, nothing is forwarded.
@@ -45,8 +54,10 @@ pub struct MetaSettings {
     /// Where webhooks of no configured sender go, and those of senders without a callback of their own.
     pub default_callback_url: Option<String>,
     /// HTTP status of the response to a message that is blocked, from 400 to 499.
+    #[schemars(range(min = 400, max = 499))]
     pub blocked_status: u16,
     /// Harmless edges of the Graph API, in addition to the built-in ones.
+    #[schemars(with = "Vec<String>", extend("default" = Vec::<String>::new()))]
     pub allowed_edges: Vec<AllowedEdge>,
 }
 
@@ -79,7 +90,7 @@ pub fn check(proxy: &TrafficSettings, meta: &MetaSettings, root: &FieldPath, pro
         ("max_in_flight_per_tenant", proxy.max_in_flight_per_tenant, "128"),
     ];
     for (key, count, default) in counts {
-        if !(1..=1_000_000).contains(&count) {
+        if !(1..=MOST_IN_FLIGHT).contains(&count) {
             problem(in_traffic.key(key), &format!("not between 1 and 1000000; leave it out for {default}"));
         }
     }
@@ -88,7 +99,7 @@ pub fn check(proxy: &TrafficSettings, meta: &MetaSettings, root: &FieldPath, pro
         ("callback_timeout_seconds", proxy.callback_timeout_seconds, "10"),
     ];
     for (key, seconds, default) in times {
-        if !(1..=3600).contains(&seconds) {
+        if !(1..=LONGEST_TIMEOUT).contains(&seconds) {
             problem(in_traffic.key(key), &format!("not between 1 and 3600; leave it out for {default}"));
         }
     }

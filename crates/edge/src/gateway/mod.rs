@@ -34,7 +34,7 @@ use portcullis_api::settings as typed;
 use portcullis_keywords::Keywords;
 
 /// What a tenant whose plugin does not start means for the start of the gateway.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnStartFailure {
     /// The others are served. This one is out of service, and its failure policy answers.

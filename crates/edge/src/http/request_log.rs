@@ -25,7 +25,7 @@ use tracing::{Level, debug, enabled, info};
 use crate::attribution::Author;
 
 /// Which requests have a line in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AccessLog {
     /// None.

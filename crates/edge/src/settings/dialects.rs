@@ -1,30 +1,40 @@
 //! The settings of the vendors' block APIs: `[dialects]`.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use axum::http::StatusCode;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{FieldPath, Problem};
 
+const MOST_META_LIMIT: usize = 1000;
+const MOST_WHATS91_LIMIT: usize = 10_000;
+/// Of responses that may have a body, except 204.
+const STATUSES: Range<u16> = 200..600;
+
 /// `[dialects]`: what the vendors' documents leave open, for all tenants.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dialects {
     /// Whether to refuse a cursor of Meta's API (139102) after the list has changed. Default: no.
     pub meta_strict_cursors: bool,
     /// The page size in Meta's API if the client names none, 1 to 1,000. Default: 25.
+    #[schemars(range(min = 1, max = MOST_META_LIMIT))]
     pub meta_default_limit: usize,
     /// The largest page in Whats91's API, in entries, 1 to 10,000. Default: 1,000.
+    #[schemars(range(min = 1, max = MOST_WHATS91_LIMIT))]
     pub whats91_max_limit: usize,
     /// The HTTP status in Kaleyra's API if some of several users failed: 200 to 599, except 204. Default: 400.
+    #[schemars(range(min = STATUSES.start, max = STATUSES.end - 1))]
     pub kaleyra_partial_status: u16,
     /// Settings of 99 Digital's API.
     pub ninety_nine: NinetyNine,
 }
 
 /// `[dialects.ninety_nine]`: 99 Digital's API. A path belongs to one operation only.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NinetyNine {
     /// The paths of the block operation.
@@ -34,6 +44,7 @@ pub struct NinetyNine {
     /// The paths of the list operation.
     pub list_paths: Vec<String>,
     /// The HTTP status of a response that says `FAIL`: 200 to 599, except 204. Default: 200.
+    #[schemars(range(min = STATUSES.start, max = STATUSES.end - 1))]
     pub fail_status: u16,
     /// The codes of failed blocks.
     pub block_reasons: Reasons,
@@ -44,7 +55,7 @@ pub struct NinetyNine {
 }
 
 /// The codes of `reason` in 99 Digital's API, in addition to those that it documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reasons {
     /// The number can't be read.
@@ -95,8 +106,8 @@ impl Dialects {
 fn check(typed: &Dialects, place: &FieldPath, problems: &mut Vec<Problem>) {
     let mut problem = |place: FieldPath, what: String| problems.push(Problem::new(place, what));
     let limits = [
-        ("meta_default_limit", typed.meta_default_limit, 1000, 25),
-        ("whats91_max_limit", typed.whats91_max_limit, 10_000, 1000),
+        ("meta_default_limit", typed.meta_default_limit, MOST_META_LIMIT, 25),
+        ("whats91_max_limit", typed.whats91_max_limit, MOST_WHATS91_LIMIT, 1000),
     ];
     for (key, limit, most, default) in limits {
         if !(1..=most).contains(&limit) {
@@ -110,7 +121,7 @@ fn check(typed: &Dialects, place: &FieldPath, problems: &mut Vec<Problem>) {
     ];
     for (place, status) in statuses {
         let known = StatusCode::from_u16(status)
-            .is_ok_and(|status| (200..600).contains(&status.as_u16()) && status != StatusCode::NO_CONTENT);
+            .is_ok_and(|status| STATUSES.contains(&status.as_u16()) && status != StatusCode::NO_CONTENT);
         if !known {
             problem(place, "not a status of a response with a body; use one such as 200 or 400".to_owned());
         }

@@ -12,8 +12,8 @@ use super::url::{self, is_http_url};
 use crate::token::TokenDigest;
 use portcullis_api::is_masked_url;
 use portcullis_api::settings::{
-    self as typed, Acknowledge, BlockedInbound, MASK, NextHops, OnFailure, OptOut, Rule, Secret, Templates,
-    TenantDialects, UnreadableInbound,
+    self as typed, Acknowledge, BlockedInbound, LEAST_MEMORY, MASK, MOST_REPLICAS, NextHops, OnFailure,
+    OptOut, Rule, Secret, Templates, TenantDialects, UnreadableInbound,
 };
 use portcullis_engine::plugin_store::TrustedKeys;
 use portcullis_keywords::Keywords;
@@ -110,8 +110,6 @@ pub struct SenderConfig {
     pub quarantine_url: Option<String>,
 }
 
-/// The most plugin instances per list.
-const MAX_REPLICAS: usize = 64;
 /// The most rules plugins of a tenant.
 const MAX_RULES: usize = 16;
 /// The maximum length of a vendor's id in bytes.
@@ -132,15 +130,15 @@ impl TenantConfig {
             code.parse().map_err(|error| check.problem(place.key("default_region"), format!("{error}"))).ok()
         });
         let sid = check.vendor_id(typed.sid.as_deref(), place.key("sid"));
-        if typed.memory_limit_bytes < 1 << 20 {
+        if typed.memory_limit_bytes < LEAST_MEMORY {
             let what = "a plugin can't start with less than 1 MiB of memory; set at least 1048576";
             check.problem(place.key("memory_limit_bytes"), what);
         }
-        if typed.meter_memory_bytes < 1 << 20 {
+        if typed.meter_memory_bytes < LEAST_MEMORY {
             let what = "hardly anything can be counted in less than 1 MiB of memory; set at least 1048576";
             check.problem(place.key("meter_memory_bytes"), what);
         }
-        let replicas = NonZeroUsize::new(typed.replicas).filter(|replicas| replicas.get() <= MAX_REPLICAS);
+        let replicas = NonZeroUsize::new(typed.replicas).filter(|replicas| replicas.get() <= MOST_REPLICAS);
         if replicas.is_none() {
             let what = "not between 1 and 64; leave it out for 1, or set the number of processors";
             check.problem(place.key("replicas"), what);

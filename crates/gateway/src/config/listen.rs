@@ -1,10 +1,12 @@
 //! The addresses that the gateway listens on: `[server] listen` and `admin_listen`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use portcullis_edge::settings::{FieldPath, Problem};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
 /// The most addresses of a setting.
@@ -20,6 +22,18 @@ const HOW: &str = "write an IP address and a port, such as 127.0.0.1:8480 or [::
 pub(crate) struct Addresses {
     texts: Vec<String>,
     is_list: bool,
+}
+
+impl JsonSchema for Addresses {
+    fn schema_name() -> Cow<'static, str> {
+        "Addresses".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": MOST }],
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for Addresses {

@@ -10,6 +10,7 @@ mod lines;
 mod listen;
 pub(crate) mod plugin_limits;
 mod restart;
+mod schema;
 mod sources;
 mod stopping;
 mod tls;
@@ -143,11 +144,16 @@ pub(crate) enum ConfigError {
 
 const DEFAULT_MAX_BODY: u64 = 16 << 20;
 const DEFAULT_SOCKET_MODE: u32 = 0o660;
+const LEAST_MAX_BODY: u64 = 1 << 10;
+const MOST_MAX_BODY: u64 = 1 << 30;
 /// In seconds.
 const DEFAULT_WATCH: u64 = 300;
 /// In seconds.
 const LONGEST_WATCH: u64 = 86_400;
-const CHECK_PATIENCE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
+/// In milliseconds.
+const LONGEST_PATIENCE: u64 = 60_000;
+const CHECK_PATIENCE: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_millis(LONGEST_PATIENCE);
 const LEAST_MEMORY_BUDGET: u64 = 16 << 20;
 
 /// Plugins that are not there, by tenant.
@@ -239,7 +245,7 @@ impl Config {
         }
         let admin_token = admin_token.and_then(Result::ok);
         let max_body = typed.server.max_body_bytes.unwrap_or(DEFAULT_MAX_BODY);
-        if !(1 << 10..=1 << 30).contains(&max_body) {
+        if !(LEAST_MAX_BODY..=MOST_MAX_BODY).contains(&max_body) {
             let what =
                 "must be between 1024 (1 KiB) and 1073741824 (1 GiB); leave it out for 16777216 (16 MiB)";
             problems.push(Problem::new(server.key("max_body_bytes"), what));
@@ -413,5 +419,7 @@ fn addresses(typed: &[String], server: &FieldPath, problems: &mut Vec<Problem>) 
     trusted
 }
 
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! `[plugins.limits]`: the limits with which plugins are loaded.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -7,6 +8,7 @@ use std::ops::RangeInclusive;
 use portcullis_edge::settings::{FieldPath, Problem};
 use portcullis_engine::plugin_store::PluginLimits;
 use portcullis_host::{Bound, Limits};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// A value of the table: a bound for all plugins, or a table of bounds for the plugin of this name.
@@ -19,6 +21,39 @@ pub(crate) enum Typed {
 const VALUES: RangeInclusive<u64> = 1..=1 << 40;
 /// Processor time, in seconds.
 const LONGEST: u64 = 3600;
+
+/// The settings of the table, and of the table of a plugin.
+pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    let mut bounds = serde_json::Map::new();
+    for bound in Bound::ALL {
+        let schema = serde_json::json!({
+            "type": "integer", "minimum": VALUES.start(), "maximum": most(bound), "description": bound.what,
+            "default": bound.of(&Limits::default()),
+        });
+        bounds.insert(bound.name.to_owned(), schema);
+    }
+    let of_a_plugin = generator.subschema_for::<Typed>();
+    json_schema!({ "type": "object", "properties": bounds, "additionalProperties": of_a_plugin, "default": {} })
+}
+
+impl JsonSchema for Typed {
+    fn schema_name() -> Cow<'static, str> {
+        "LimitsOfAPlugin".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The limits of the plugin of this name. What it leaves out is as for all.",
+            "type": "object",
+            "additionalProperties": { "type": "integer", "minimum": VALUES.start(), "maximum": VALUES.end() },
+        })
+    }
+}
+
+/// The largest value of a bound.
+fn most(bound: &Bound) -> u64 {
+    if bound.name == "compile_seconds" { LONGEST } else { *VALUES.end() }
+}
 
 impl<'de> Deserialize<'de> for Typed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -81,7 +116,7 @@ fn set(limits: &mut Limits, name: &str, value: u64, place: &FieldPath, problems:
         Ok(bound) => bound,
         Err(unknown) => return problems.push(Problem::new(place.clone(), unknown.to_string())),
     };
-    let most = if bound.name == "compile_seconds" { LONGEST } else { *VALUES.end() };
+    let most = most(bound);
     if !(*VALUES.start()..=most).contains(&value) {
         let default = bound.of(&Limits::default());
         let what = format!("must be from 1 to {most}; leave it out for {default}");

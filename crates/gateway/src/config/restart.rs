@@ -5,8 +5,16 @@ use super::Config;
 impl Config {
     /// The settings that differ from `before`, and that need a restart.
     pub(crate) fn needing_a_restart(&self, before: &Config) -> impl Iterator<Item = &'static str> {
+        self.read_at_start(before)
+            .into_iter()
+            .filter(|(_, is_changed)| *is_changed)
+            .map(|(setting, _)| setting)
+    }
+
+    /// All settings that need a restart, and tables of them, each with whether it differs from `before`.
+    pub(super) fn read_at_start(&self, before: &Config) -> Vec<(&'static str, bool)> {
         let config = self;
-        let changes = [
+        vec![
             ("server.listen", before.listen != config.listen),
             ("server.admin_listen", before.admin_listen != config.admin_listen),
             ("server.health_on_listen", before.health_on_listen != config.health_on_listen),
@@ -36,7 +44,6 @@ impl Config {
             ("plugins.check_patience_ms", before.check_patience != config.check_patience),
             ("plugins.proof_share", before.proof_share != config.proof_share),
             ("plugins.on_start_failure", before.on_start_failure != config.on_start_failure),
-        ];
-        changes.into_iter().filter(|(_, is_changed)| *is_changed).map(|(setting, _)| setting)
+        ]
     }
 }

@@ -17,11 +17,11 @@ pub(crate) struct Stopping {
 }
 
 /// In seconds: two health checks of most balancers.
-const DEFAULT_LAME_DUCK: u64 = 5;
+pub(super) const DEFAULT_LAME_DUCK: u64 = 5;
 /// In seconds.
-const LONGEST_LAME_DUCK: u64 = 3600;
+pub(super) const LONGEST_LAME_DUCK: u64 = 3600;
 /// In seconds.
-const LONGEST_GRACE: u64 = 7200;
+pub(super) const LONGEST_GRACE: u64 = 7200;
 /// What a request takes at most besides waiting for an upstream or a callback, in seconds: a write waits for so long.
 const OWN_TIME: u64 = 10;
 

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use portcullis_edge::settings::{FieldPath, Problem};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::listen::Endpoint;
 
 /// `[server.tls]`, as typed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tls {
     /// PEM: the certificate, and those of the authorities between it and a root.
@@ -17,12 +18,14 @@ pub(crate) struct Tls {
     pub(crate) key_file: String,
     /// PEM: the authorities one of which must have signed a client's certificate.
     pub(crate) client_ca_file: Option<String>,
+    /// Where clients need such a certificate.
+    #[schemars(extend("default" = "admin"))]
     #[serde(default)]
     pub(crate) client_certificates: ClientCertificates,
 }
 
 /// Which TLS listeners ask clients for a certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ClientCertificates {
     /// Those of `admin_listen`.
