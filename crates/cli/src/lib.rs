@@ -4,6 +4,7 @@
 mod backup;
 mod check;
 mod client;
+mod config;
 mod directions;
 mod entries;
 mod export;
@@ -45,6 +46,7 @@ pub use backup::{
     Report as BackupReport, TakeOptions as BackupOptions, Task as BackupTask,
     VerifyOptions as BackupVerifyOptions,
 };
+pub use config::{Command as ConfigCommand, Report as ConfigReport};
 pub use migrate::{Moved, Options as MigrateOptions};
 pub use plugin::{
     ComponentOptions as PluginComponentOptions, FileCommand as PluginFileCommand,
@@ -82,7 +84,8 @@ Exit codes follow grep:
   1  `check` found a blocked number, `import` refused a row, `verify`, `backup` or `backup verify`
      found damage, `plugin verify` found something wrong, or `status` a gateway that is not ready
      or degraded
-  2  failure; a message on standard error says why and what to do
+  2  failure; a message on standard error says why and what to do; for `config check`, the file
+     is not valid
 
 Results go to standard output, everything else to standard error.";
 
@@ -90,7 +93,8 @@ Results go to standard output, everything else to standard error.";
 ///
 /// `portcullis serve` runs the gateway, and `portcullis verify` and `portcullis migrate` check its files
 /// and move its ledger while it does not run. `portcullis backup` copies what it has on disk, whether it
-/// runs or not, and `portcullis restore` puts that back. `portcullis plugin new` and `plugin verify` are for authors of
+/// runs or not, and `portcullis restore` puts that back. `portcullis config` checks and prints
+/// configuration files. `portcullis plugin new` and `plugin verify` are for authors of
 /// plugins.
 /// All other commands except `token new` talk to a running gateway at --url, authenticated by --token, or
 /// by --admin-token if they are the administrator's.
@@ -125,6 +129,7 @@ enum Command {
     Migrate(migrate::Options),
     Backup(backup::BackupCommand),
     Restore(restore::Options),
+    Config(config::Options),
 }
 
 /// The gateway to talk to, the token to send, and the form of results.
@@ -198,22 +203,24 @@ impl TargetOptions {
 ///
 /// `serve` runs the gateway, and returns when the gateway has stopped. `verify` checks its files. `migrate` moves its ledger, and says what it
 /// is doing, with how many rows of how many. `examine` looks at the file of a plugin. `backup` makes, checks or restores a backup, and says
-/// what it is doing, with how many bytes of how many.
+/// what it is doing, with how many bytes of how many. `config` checks, prints or describes configuration files.
 pub fn main(
     serve: impl FnOnce(&ServeOptions) -> anyhow::Result<()>,
     verify: impl FnOnce(&VerifyOptions) -> anyhow::Result<Report>,
     migrate: impl FnOnce(&MigrateOptions, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Moved>,
     examine: impl FnOnce(&PluginFileCommand) -> anyhow::Result<PluginFileReport>,
     backup: impl FnOnce(&BackupTask, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<BackupReport>,
+    config: impl FnOnce(&ConfigCommand) -> anyhow::Result<ConfigReport>,
 ) -> ExitCode {
-    let exit = run(CommandLine::parse(), serve, verify, migrate, examine, backup).unwrap_or_else(|error| {
-        if output::reader_is_gone(&error) {
-            // As in `portcullis list | head`: the reader has what it wants.
-            return Exit::Good;
-        }
-        output::note(format_args!("portcullis: {error:#}"));
-        Exit::Failed
-    });
+    let exit =
+        run(CommandLine::parse(), serve, verify, migrate, examine, backup, config).unwrap_or_else(|error| {
+            if output::reader_is_gone(&error) {
+                // As in `portcullis list | head`: the reader has what it wants.
+                return Exit::Good;
+            }
+            output::note(format_args!("portcullis: {error:#}"));
+            Exit::Failed
+        });
     exit.into()
 }
 
@@ -224,6 +231,7 @@ fn run(
     migrate: impl FnOnce(&MigrateOptions, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Moved>,
     examine: impl FnOnce(&PluginFileCommand) -> anyhow::Result<PluginFileReport>,
     backup: impl FnOnce(&BackupTask, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<BackupReport>,
+    config: impl FnOnce(&ConfigCommand) -> anyhow::Result<ConfigReport>,
 ) -> anyhow::Result<Exit> {
     let json = gateway.json;
     match command {
@@ -253,6 +261,7 @@ fn run(
         }
         Command::Backup(options) => backup::run(json, &options.task(), backup),
         Command::Restore(options) => backup::run(json, &BackupTask::Restore(options), backup),
+        Command::Config(options) => config::print(&config(&options.command)?, json),
     }
 }
 

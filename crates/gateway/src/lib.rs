@@ -37,5 +37,12 @@ use std::process::ExitCode;
 
 /// Parses this process's command line, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
-    portcullis_cli::main(serve::run, verify::run, migrate::run, plugin_file::examine, backup::run)
+    portcullis_cli::main(
+        serve::run,
+        verify::run,
+        migrate::run,
+        plugin_file::examine,
+        backup::run,
+        config::run_command,
+    )
 }

@@ -62,6 +62,9 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
     let config = Config::read(&options.config, portcullis_engine::plugin_store::names)?;
     log::start(config.log_format)?;
     let report = StartReport::begin(&options.config);
+    for remark in &config.exposed {
+        warn!("{remark}");
+    }
     let passed = Passed::take();
     let open_files = descriptors::raise();
     // Before it can be replaced.

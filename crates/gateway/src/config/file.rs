@@ -26,6 +26,7 @@ use super::{
 
 /// The configuration of a Portcullis gateway. `docs/configuration.md` describes all settings.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(title = "Portcullis configuration")]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     /// The listener, and how requests are served.
@@ -123,6 +124,8 @@ pub(crate) struct Storage {
     /// The ledger: `sqlite://PATH`, or `postgres://USER@HOSTS/DATABASE?sslmode=verify-full`.
     #[schemars(extend("x-file" = true))]
     pub(crate) url: String,
+    /// The password of the database's user, if `url` has none.
+    pub(crate) password: Option<Secret>,
     /// The file with the master key. Default: beside the ledger, with the extension `.key`; for a database, `portcullis.key` beside this file.
     pub(crate) master_key_file: Option<String>,
     /// A program and its arguments, which prints the master key.

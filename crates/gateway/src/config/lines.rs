@@ -5,6 +5,8 @@ use toml::de::{DeTable, DeValue};
 
 use portcullis_edge::settings::{FieldPath, Step};
 
+use super::schema::FILE;
+
 /// The line of the byte at `offset`, counted from 1.
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
@@ -20,7 +22,9 @@ pub(crate) fn line_of_place(text: &str, place: &FieldPath) -> usize {
     for step in &place.0 {
         let value = match *step {
             Step::Key(name) => {
-                let found = table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == name));
+                let named = |name: &str| table?.iter().find(|(key, _)| key.get_ref() == name);
+                // Its value may be in a file.
+                let found = named(name).or_else(|| named(&format!("{name}{FILE}")));
                 let Some((key, value)) = found else { break };
                 offset = key.span().start;
                 value

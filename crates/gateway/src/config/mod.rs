@@ -1,6 +1,10 @@
 //! The configuration: parsing and validating the configuration file.
 
+mod commands;
 mod compared;
+mod effect;
+mod effective;
+mod exposure;
 mod file;
 mod fleet;
 pub mod fuzz;
@@ -11,9 +15,12 @@ mod listen;
 pub(crate) mod plugin_limits;
 mod restart;
 mod schema;
+mod shape;
 mod sources;
 mod stopping;
+mod storage;
 mod tls;
+mod values;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -34,17 +41,20 @@ use portcullis_edge::token::TokenDigest;
 use portcullis_edge::{place, without_values};
 use portcullis_engine::plugin_store::{PluginLimits, TrustedKeys};
 use portcullis_engine::{
-    DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, LEAST_MEMORY_LIMIT, PostgresUrl,
+    DEFAULT_CHECK_PATIENCE, DEFAULT_MEMORY_BUDGET, DEFAULT_PROOF_SHARE, LEAST_MEMORY_LIMIT,
 };
 use portcullis_ledger::{KeyCommand, StorageUrl, TenantId};
 use portcullis_proxy::settings::{self as proxy, MetaSettings, TrafficSettings};
+use toml::de::DeTable;
 
+pub(crate) use commands::run as run_command;
 pub(crate) use file::LogFormat;
 use fleet::FleetSettings;
 pub(crate) use listen::{Endpoint, SocketName};
 pub(crate) use sources::PluginSource;
 pub(crate) use stopping::Stopping;
 pub(crate) use tls::{ClientCertificates, TlsSettings};
+use values::{Elsewhere, Misplaced, Surroundings};
 pub(crate) use whole::END;
 
 /// The validated configuration of the gateway.
@@ -102,6 +112,10 @@ pub(crate) struct Config {
     /// Whether the file says that it is whole.
     pub(crate) is_whole: bool,
     pub(crate) text: Text,
+    /// The settings that have no effect.
+    pub(crate) remarks: Vec<Problem>,
+    /// What is wrong with the permissions of the files that have secrets.
+    pub(crate) exposed: Vec<String>,
 }
 
 /// The text of a configuration file, which has secrets in it.
@@ -167,26 +181,47 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(path, &text, plugins).map_err(ConfigError::Wrong)
+        let (config, found) =
+            Self::parse_in(Surroundings::PROCESS, path, &text, plugins).map_err(ConfigError::Wrong)?;
+        Ok(Config { exposed: exposure::remarks(path, &found), ..config })
     }
 
+    /// Validates a text that has all values in itself.
     fn parse(
         path: &Path,
         text: &str,
         plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
     ) -> Result<Self, String> {
+        Self::parse_in(Surroundings::NONE, path, text, plugins).map(|(config, _)| config)
+    }
+
+    fn parse_in(
+        surroundings: Surroundings,
+        path: &Path,
+        text: &str,
+        plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
+    ) -> Result<(Self, Elsewhere), String> {
         let file = path.display();
         let line = |error: &toml::de::Error| lines::line_of(text, error.span().map_or(0, |span| span.start));
         // What the parser of TOML says names characters of the syntax, never values.
-        let document = toml::Deserializer::parse(text)
+        let mut document = DeTable::parse(text)
             .map_err(|error| format!("{file}:{}: not TOML: {}", line(&error), error.message()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let found = values::resolve(document.get_mut(), folder, surroundings).map_err(|mut wrong| {
+            wrong.sort_by_key(|wrong| wrong.offset);
+            let told = |wrong: &Misplaced| {
+                format!("{file}:{}: {}: {}", lines::line_of(text, wrong.offset), wrong.place, wrong.what)
+            };
+            wrong.iter().map(told).collect::<Vec<_>>().join("\n")
+        })?;
+        let document = toml::Deserializer::from(document);
         let typed: file::File = serde_path_to_error::deserialize(document).map_err(|error| {
             let place = match place(error.path()) {
                 root if root.is_empty() => root,
                 place => format!("{place}: "),
             };
             let error = error.inner();
-            format!("{file}:{}: {place}{}", line(error), without_values(error.message()))
+            found.hidden(format!("{file}:{}: {place}{}", line(error), without_values(error.message())))
         })?;
         let told = |problems: &[Problem]| {
             let mut lines: Vec<_> = problems
@@ -199,7 +234,7 @@ impl Config {
                 let separator = if message.is_empty() { "" } else { "\n" };
                 let _ = write!(message, "{separator}{file}:{line}: {place}: {what}");
             }
-            message
+            found.hidden(message)
         };
         let (config, absent) = Self::check(path, &typed, plugins).map_err(|problems| told(&problems))?;
         let absent = absent.into_iter().map(|(tenant, problem)| {
@@ -207,7 +242,9 @@ impl Config {
             AbsentPlugin { tenant, problem }
         });
         let (is_whole, absent_plugins) = (whole::is_whole(text), absent.collect());
-        Ok(Config { is_whole, absent_plugins, text: Text(text.to_owned()), ..config })
+        let config = Config { is_whole, absent_plugins, text: Text(text.to_owned()), ..config };
+        let remarks = effect::remarks(&typed, &config);
+        Ok((Config { remarks, ..config }, found))
     }
 
     fn check(
@@ -258,15 +295,7 @@ impl Config {
         proxy::check(&typed.traffic, &typed.meta, &root, &mut problems);
         let stopping = Stopping::check(&typed.server, &typed.traffic, &server, &mut problems);
 
-        let storage = match typed.storage.url.parse::<StorageUrl>() {
-            Ok(StorageUrl::Sqlite(file)) => Ok(StorageUrl::Sqlite(folder.join(file))),
-            Ok(StorageUrl::Postgres(url)) => match url.as_str().parse::<PostgresUrl>() {
-                Ok(_) => Ok(StorageUrl::Postgres(url)),
-                Err(error) => Err(error.to_string()),
-            },
-            Ok(_) => Err("use sqlite:// or postgres://".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
+        let storage = storage::url(&typed.storage, folder);
         let hand_over_socket = hand_over::check(
             typed.server.hand_over_socket.as_deref(),
             storage.as_ref().ok(),
@@ -277,8 +306,8 @@ impl Config {
         // If the URL is wrong, that is to be mended first.
         let is_shared = !matches!(storage, Ok(StorageUrl::Sqlite(_)));
         let fleet = FleetSettings::check(typed.fleet.as_ref(), is_shared, &root.key("fleet"), &mut problems);
-        if let Err(what) = &storage {
-            problems.push(Problem::new(root.key("storage").key("url"), what.clone()));
+        if let Err((key, what)) = &storage {
+            problems.push(Problem::new(root.key("storage").key(key), what.clone()));
         }
 
         let master_key_command = key_command::check(&typed.storage, &root.key("storage"), &mut problems);
@@ -384,6 +413,8 @@ impl Config {
             absent_plugins: Vec::new(),
             is_whole: false,
             text: Text::default(),
+            remarks: Vec::new(),
+            exposed: Vec::new(),
         };
         Ok((config, absent))
     }

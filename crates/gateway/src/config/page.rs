@@ -25,6 +25,9 @@ const IN_THE_ROW: [&str; 6] = [
 /// Settings that SIGHUP applies, although others in their table need a restart.
 const APPLIED: [&str; 2] = ["meta.app_secret", "meta.verify_token"];
 
+/// A setting that is compared as a part of another.
+const PART: (&str, &str) = ("storage.password", "storage.url");
+
 const HEAD: &str =
     "| setting | type | range | default | SIGHUP | meaning |\n| --- | --- | --- | --- | --- | --- |\n";
 
@@ -61,11 +64,11 @@ fn tables<'a>(schema: &'a Value, path: &str, defs: &'a Value) -> Vec<Table<'a>> 
 }
 
 /// The type of a setting, as on the page.
-fn kind(setting: &Value, defs: &Value) -> String {
+fn kind_of(setting: &Value, defs: &Value) -> String {
     let mut kinds: Vec<String> = Vec::new();
     for schema in alternatives(setting, defs) {
         let kind = match schema["type"].as_str() {
-            Some("array") => format!("list of {}s", self::kind(&schema["items"], defs)),
+            Some("array") => format!("list of {}s", kind_of(&schema["items"], defs)),
             Some("object") => "table".to_owned(),
             Some(kind) => kind.to_owned(),
             None => continue,
@@ -141,6 +144,7 @@ fn default(name: &str, table: &Table<'_>, cell: &str, defs: &Value) -> Option<St
 
 /// The cell of SIGHUP.
 fn reload(path: &str, cell: &str, at_start: &[&str]) -> Option<String> {
+    let path = if path == PART.0 { PART.1 } else { path };
     let needs = at_start.iter().any(|setting| {
         path.strip_prefix(setting).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     });
@@ -188,7 +192,7 @@ fn rows(on_page: &str, table: &Table<'_>, at_start: &[&str], defs: &Value) -> St
         let setting = &settings[&name];
         let path = format!("{}.{name}", table.path);
         let right = [
-            held(type_cell, Some(kind(setting, defs))),
+            held(type_cell, Some(kind_of(setting, defs))),
             held(range_cell, range(setting, range_cell, defs)),
             held(default_cell, default(&name, table, default_cell, defs)),
             held(reload_cell, reload(&path, reload_cell, at_start)),
@@ -217,7 +221,10 @@ fn corrected(page: &str) -> String {
         let (open, close) = if table.is_list { ("[[", "]]") } else { ("[", "]") };
         let heading = format!("# `{open}{}{close}`\n", table.path);
         let Some(start) = page.find(&heading).map(|at| at + heading.len()) else {
-            panic!("docs/configuration.md lacks a section `{open}{}{close}`", table.path)
+            panic!(
+                "docs/configuration.md lacks a section `{open}{}{close}`; write its heading, or add it to IN_THE_ROW",
+                table.path
+            )
         };
         let end = page[start..].find("\n#").map_or(page.len(), |length| start + length);
         let section = &page[start..end];
@@ -252,6 +259,21 @@ fn the_tables_of_the_page_say_what_the_types_say() {
          PORTCULLIS_WRITE_PAGE=1 cargo test --release -p portcullis-gateway config::page\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn the_page_names_every_file_of_a_secret() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let schema = schema();
+    for table in tables(&schema, "", &schema["$defs"]) {
+        for (name, setting) in table.schema["properties"].as_object().unwrap() {
+            let file = format!("`{}.{name}`", table.path);
+            assert!(
+                setting.get("x-file-of").is_none() || page.contains(&file),
+                "docs/configuration.md lacks {file}"
+            );
+        }
+    }
 }
 
 #[test]

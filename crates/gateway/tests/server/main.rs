@@ -9,6 +9,7 @@ mod descriptors;
 mod dialects;
 mod documentation;
 mod doors;
+mod elsewhere;
 mod entries;
 mod exchange;
 mod expiry;

@@ -126,6 +126,10 @@ pub(crate) const TRUSTED: &str = "trusted.pem";
 /// If a gateway's directory contains this socket, it is the service manager's.
 pub(crate) const SERVICE_MANAGER: &str = "notify";
 
+/// If a gateway's directory contains this folder, systemd has put credentials there.
+#[allow(dead_code, reason = "for tests of the configuration")]
+pub(crate) const CREDENTIALS: &str = "credentials";
+
 /// If a gateway's directory contains this folder, it is where Docker's configuration is.
 const DOCKER: &str = "docker";
 
@@ -160,6 +164,9 @@ fn spawn(folder: &Path, surroundings: Surroundings, options: &[&str]) -> Child {
     }
     if folder.join(SERVICE_MANAGER).exists() {
         command.env("NOTIFY_SOCKET", folder.join(SERVICE_MANAGER));
+    }
+    if folder.join(CREDENTIALS).exists() {
+        command.env("CREDENTIALS_DIRECTORY", folder.join(CREDENTIALS));
     }
     if folder.join(DOCKER).exists() {
         command.env("DOCKER_CONFIG", folder.join(DOCKER));
