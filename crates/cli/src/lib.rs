@@ -4,6 +4,7 @@
 mod backup;
 mod check;
 mod client;
+mod completions;
 mod config;
 mod directions;
 mod entries;
@@ -16,6 +17,7 @@ mod import;
 mod key;
 mod lines;
 mod list;
+mod manual;
 mod meters;
 mod migrate;
 mod numbers;
@@ -38,7 +40,7 @@ pub use import::fuzz;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use client::{BaseUrl, Client, Target, Token};
 
@@ -96,7 +98,7 @@ Results go to standard output, everything else to standard error.";
 /// runs or not, and `portcullis restore` puts that back. `portcullis config` checks and prints
 /// configuration files. `portcullis plugin new` and `plugin verify` are for authors of
 /// plugins.
-/// All other commands except `token new` talk to a running gateway at --url, authenticated by --token, or
+/// All other commands except `token new` and `completions` talk to a running gateway at --url, authenticated by --token, or
 /// by --admin-token if they are the administrator's.
 #[derive(Parser)]
 #[command(name = "portcullis", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -130,6 +132,10 @@ enum Command {
     Backup(backup::BackupCommand),
     Restore(restore::Options),
     Config(config::Options),
+    Completions(completions::Options),
+    // For those who make packages.
+    #[command(hide = true)]
+    Manual(manual::Options),
 }
 
 /// The gateway to talk to, the token to send, and the form of results.
@@ -197,6 +203,11 @@ impl TargetOptions {
     }
 }
 
+/// The definition of the command line, from which help, manual and completions are made.
+pub fn command() -> clap::Command {
+    CommandLine::command()
+}
+
 /// Parses this process's command line, runs the command, and returns the exit code.
 ///
 /// Exits the process directly on a usage error (code 2) and on `--help` or `--version` (code 0).
@@ -262,17 +273,17 @@ fn run(
         Command::Backup(options) => backup::run(json, &options.task(), backup),
         Command::Restore(options) => backup::run(json, &BackupTask::Restore(options), backup),
         Command::Config(options) => config::print(&config(&options.command)?, json),
+        Command::Completions(options) => completions::run(&options, self::command()),
+        Command::Manual(options) => manual::run(&options, self::command()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_free_of_contradictions() {
-        CommandLine::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the command line, against a gateway of the same binary.
 
 mod authoring;
+mod completions;
 mod config;
 mod documentation;
 mod export;
