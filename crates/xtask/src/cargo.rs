@@ -1,5 +1,6 @@
 //! Builds, tests and benchmarks. All use the release profile, so that wasmtime is compiled only once.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,7 +24,7 @@ pub(crate) fn build() -> Result<()> {
 pub(crate) fn print_versions(plugins: &Path) -> Result<()> {
     let read = || format!("can't read {}", plugins.display());
     let mut files = std::fs::read_dir(plugins)
-        .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
         .with_context(read)?;
     files.sort_by_key(std::fs::DirEntry::file_name);
     for file in files.iter().filter(|file| file.path().extension().is_some_and(|wasm| wasm == "wasm")) {
@@ -117,4 +118,14 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
     let program = std::env::current_exe().context("can't find the path of this program")?;
     let target = program.ancestors().nth(2).context("this program is not in a target directory")?;
     Ok(target.to_owned())
+}
+
+/// Removes a folder, if there is one.
+pub(crate) fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("can't remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
 }

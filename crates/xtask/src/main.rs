@@ -4,6 +4,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod dist;
 mod fleet;
 mod fuzz;
 mod languages;
@@ -11,6 +12,7 @@ mod package;
 mod performance;
 mod soak;
 mod subcommand;
+mod third_party;
 mod unpacked;
 mod wasm_target;
 

@@ -1,6 +1,5 @@
 //! Packages for crates.io: checks that they are complete and that each compiles from its contents, and uploads them.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -66,7 +65,7 @@ fn complete() -> Result<Vec<Package>> {
 /// compiled from a registry to be immutable, so it would build a package against the last run's version of another.
 fn new_target() -> Result<PathBuf> {
     let packages = cargo::target_dir()?.join(PACKAGES);
-    remove(&packages)?;
+    cargo::remove(&packages)?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock is before 1970")?;
     Ok(packages.join(now.as_millis().to_string()))
 }
@@ -81,20 +80,10 @@ fn run_cargo(command: &[&str], published: &[Package], arguments: &[String], targ
     cargo::cargo_with(&command, arguments, &environment)
 }
 
-/// Removes a folder, if there is one.
-fn remove(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("can't remove {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Writes the compiled plugins into the package that ships them.
 fn write_components() -> Result<()> {
     let folder = "crates/plugin-bundle/components";
-    remove(&cargo::workspace().join(folder))?;
+    cargo::remove(&cargo::workspace().join(folder))?;
     cargo::cargo_with(
         &["run", "--release", "--package", "portcullis-plugin-bundle", "--", folder],
         &[],

@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::{Result, bail};
 
-use crate::{bench, cargo, demo, fleet, fuzz, languages, package, soak};
+use crate::{bench, cargo, demo, dist, fleet, fuzz, languages, package, soak};
 
 /// A subcommand of `cargo xtask`.
 pub(crate) struct Subcommand {
@@ -98,6 +98,16 @@ builds the gateway to target/release/portcullis and the plugins to target/plugin
 versions: the digests of their bytes, which are the same wherever they are built with the same compiler",
         )],
         run: build,
+    },
+    Subcommand {
+        name: "dist",
+        forms: &[(
+            " [--no-build]",
+            "\
+builds the gateway, writes its manual, completions and the licences of its crates to packaging/dist, and makes the Debian
+package in target/debian; needs cargo-deb",
+        )],
+        run: dist::dist,
     },
     Subcommand {
         name: "package",

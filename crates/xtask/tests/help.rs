@@ -18,7 +18,7 @@ fn help_is_a_subcommand_s_own_and_changes_nothing() {
     let all = xtask(&["--help"]);
     assert!(all.status.success());
     let all = String::from_utf8(all.stdout).unwrap();
-    for name in ["run", "fleet", "test", "soak", "fuzz", "bench", "build", "package", "publish"] {
+    for name in ["run", "fleet", "test", "soak", "fuzz", "bench", "build", "dist", "package", "publish"] {
         for help in [&[name, "--help"][..], &[name, "-h"], &[name, "argument", "--help"]] {
             let printed = xtask(help);
             assert!(printed.status.success(), "{help:?}");
@@ -33,7 +33,7 @@ fn help_is_a_subcommand_s_own_and_changes_nothing() {
 #[test]
 fn an_unknown_flag_is_refused_where_it_is_not_another_program_s() {
     let before = page();
-    for name in ["run", "fleet", "soak", "fuzz", "bench", "build", "no-such-command"] {
+    for name in ["run", "fleet", "soak", "fuzz", "bench", "build", "dist", "no-such-command"] {
         let refused = xtask(&[name, "--no-such-flag"]);
         assert!(!refused.status.success(), "{name}");
         let said = String::from_utf8(refused.stderr).unwrap();
