@@ -19,6 +19,7 @@ use crate::connections::descriptors::REMEDY;
 use crate::connections::{ClientStream, Connections, Place, TimedStream, WAIT};
 use crate::handover::Door;
 use crate::listeners::{Accepted, Audience, Listener};
+use crate::listening::Listening;
 use crate::protocol::{Answering, http1, http2};
 use crate::tls::{HTTP2, Tls, handshake};
 
@@ -36,17 +37,6 @@ pub(crate) struct Shared {
     pub(crate) patience: Duration,
     /// The certificates, if a listener has TLS.
     pub(crate) tls: Option<Arc<Tls>>,
-}
-
-/// What becomes of connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listening {
-    /// They are accepted.
-    Open,
-    /// Another process accepts them. Those that there are go on, but take no new requests over HTTP/2.
-    HandedOver,
-    /// None is accepted. Those that are idle are closed, and the others after their request.
-    Closed,
 }
 
 /// Accepts connections until `listening` changes, and once it is [`Closed`](Listening::Closed) waits for the requests in progress.

@@ -13,7 +13,7 @@ use portcullis_migration::Place;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::verify::counted;
+use crate::counted::counted;
 
 /// Makes, checks or restores a backup. `progress` is told what is being done, with how many bytes of how many.
 ///

@@ -6,7 +6,9 @@ use std::panic::PanicHookInfo;
 
 use anyhow::Context as _;
 use portcullis_host::is_obeyed;
+use portcullis_telemetry::{TARGET, Tracer};
 use tracing::error;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -17,8 +19,8 @@ use crate::config::LogFormat;
 /// The environment variable that filters logs, such as `warn` or `info,portcullis_engine=debug`.
 const FILTER: &str = "PORTCULLIS_LOG";
 
-/// Starts logging.
-pub(crate) fn start(format: LogFormat) -> anyhow::Result<()> {
+/// Starts logging, and tracing if there is a tracer.
+pub(crate) fn start(format: LogFormat, tracer: Option<&Tracer>) -> anyhow::Result<()> {
     let filter = std::env::var(FILTER).unwrap_or_else(|_| "info".to_owned());
     let filter: Targets = filter.parse().with_context(|| {
         format!("{FILTER} is not a filter; write it like warn or info,portcullis_engine=debug")
@@ -29,8 +31,11 @@ pub(crate) fn start(format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
+    // What is traced has spans of its own, which are not those of lines.
+    let filter = filter.with_target(TARGET, LevelFilter::OFF);
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
+        .with(tracer.map(portcullis_telemetry::layer))
         .try_init()
         .context("can't start logging")?;
     std::panic::set_hook(Box::new(log_panic));

@@ -7,7 +7,7 @@ use portcullis_cli::{MigrateOptions, Moved};
 use portcullis_ledger::MasterKey;
 use portcullis_migration::{self as migration, Contents, Finished, Place, Progress, Stage};
 
-use crate::verify::counted;
+use crate::counted::counted;
 
 /// Moves a ledger, finds out what would be moved, takes back that it was, or finishes its upgrade. `progress` is told what is being done, with how many rows of how
 /// many.

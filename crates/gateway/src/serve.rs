@@ -21,7 +21,6 @@ use portcullis_native::Service;
 use portcullis_process_metrics::configuration;
 use portcullis_proxy::Proxy;
 
-use crate::accept::Listening;
 use crate::background::Background;
 use crate::config::Config;
 use crate::connections::{Connections, descriptors};
@@ -29,6 +28,7 @@ use crate::engine::Accepted;
 use crate::fleet::Fleet;
 use crate::handover::{self, Door, Gate, Giving, Predecessor, Program, Sockets};
 use crate::listeners::{self, Address, Passed};
+use crate::listening::Listening;
 use crate::reload::Reload;
 use crate::router::router;
 use crate::signals::{Command, Signals};
@@ -36,7 +36,7 @@ use crate::sources::Sources;
 use crate::start_report::{self, Serving, StartReport};
 use crate::tls::Tls;
 use crate::usage::Usage;
-use crate::{accept, engine, log, systemd};
+use crate::{accept, engine, log, systemd, telemetry};
 
 /// How long closing the engine may take, and what still runs on threads that may block.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -60,12 +60,14 @@ const POLLS: u32 = 16;
 /// loaded, the ledger can't be opened, or the address is not available.
 pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
     let config = Config::read(&options.config, portcullis_engine::plugin_store::names)?;
-    log::start(config.log_format)?;
+    // Before there are other threads.
+    let passed = Passed::take();
+    let tracer = telemetry::start(&config)?;
+    log::start(config.log_format, tracer.as_ref())?;
     let report = StartReport::begin(&options.config);
     for remark in &config.exposed {
         warn!("{remark}");
     }
-    let passed = Passed::take();
     let open_files = descriptors::raise();
     // Before it can be replaced.
     let program = Program::this();
@@ -74,7 +76,13 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
         .event_interval(POLLS)
         .build()
         .context("can't start the async runtime")?;
+    if let Some(tracer) = &tracer {
+        tracer.run_on(runtime.handle().clone());
+    }
     let served = runtime.block_on(serve(config, options, open_files, passed, program, report));
+    if tracer.is_some_and(|tracer| !tracer.end()) {
+        warn!("the last traces could not be sent");
+    }
     // Waits for blocking tasks that still write. The ledger is closed when its last user is dropped.
     runtime.shutdown_timeout(CLOSING);
     served

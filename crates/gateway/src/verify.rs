@@ -5,6 +5,7 @@ use portcullis_cli::{Report, VerifyOptions};
 use portcullis_ledger::Age;
 
 use crate::config::Config;
+use crate::counted::counted;
 use crate::engine;
 
 /// Checks the ledger and the saved states of the gateway with this configuration.
@@ -57,8 +58,4 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<Report> {
         damage.extend(left.iter().map(ToString::to_string));
     }
     Ok(Report { damage, summary })
-}
-
-pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -11,14 +11,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, Method, Request, Response};
+use axum::http::{HeaderName, Method, Request, Response, StatusCode};
 use axum::response::IntoResponse as _;
 use http_body_util::{Either, Full};
 use hyper::body::{Body as _, Incoming};
 use portcullis_correlation::{Correlation, REQUEST_ID};
 use portcullis_process_metrics::http::{self, Reason};
 use tower_service::Service as _;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use portcullis_edge::AppState;
 use portcullis_edge::attribution::Attribution;
@@ -77,8 +77,14 @@ impl Service {
         let is_check = request.method() == Method::POST && sender(request.uri().path()).is_some();
         let mut answered = if is_check {
             let (parts, body) = request.into_parts();
-            let answered = correlation.when_waiting(self.check(&parts, body, peer, patience)).await;
+            let span = portcullis_telemetry::request(line.method(), correlation.trace);
+            let checking = self.check(&parts, body, peer, patience);
+            let answered = match span.is_disabled() {
+                true => correlation.when_waiting(checking).await,
+                false => correlation.when_waiting(checking.instrument(span.clone())).await,
+            };
             let took = line.elapsed();
+            recorded(&span, line.method(), ROUTE, answered.status());
             CHECKS.answered(line.method(), answered.status().as_u16(), took);
             let author =
                 || auth::author(&self.app, &parts.headers, sender(parts.uri.path()).unwrap_or_default());
@@ -91,9 +97,11 @@ impl Service {
             extensions.insert(peer);
             extensions.insert(correlation.id);
             extensions.insert(attribution.clone());
-            let routed = Self::route(self.router, request, patience).instrument(correlation.span());
-            let mut answered = routed.await?.map(Either::Right);
+            let span = portcullis_telemetry::request(line.method(), correlation.trace);
+            let routed = Self::route(self.router, request, patience).instrument(span.clone());
+            let mut answered = routed.instrument(correlation.span()).await?.map(Either::Right);
             let (took, route) = (line.elapsed(), Pattern::of(&mut answered));
+            recorded(&span, line.method(), &route, answered.status());
             http::route(&route).answered(line.method(), answered.status().as_u16(), took);
             line.end(&answered, &route, took, self.access_log, || attribution.author());
             answered
@@ -166,6 +174,19 @@ impl Service {
         let body = JsonBody::read(&parts.headers, body, self.app.max_body_bytes, memory).await?;
         let text = check::answer_text(target, &Since::of(&parts.headers), body).await?;
         Ok(answer::whole(Either::Left(Full::new(text))))
+    }
+}
+
+/// Says in the span of a request what it was answered with.
+fn recorded(span: &Span, method: &str, route: &str, status: StatusCode) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("otel.name", format!("{method} {route}"));
+    span.record("http.route", route);
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
     }
 }
 

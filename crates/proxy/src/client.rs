@@ -18,6 +18,7 @@ use portcullis_process_metrics::exchanges::{self, Outcome, To};
 use portcullis_process_metrics::http::Reason;
 use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt as _;
+use tracing::Instrument as _;
 
 use super::breakdown::Breakdown;
 use super::resolver::Resolver;
@@ -95,11 +96,14 @@ impl Client {
     pub(crate) async fn send(
         &self,
         to: To,
-        request: Request<Body>,
+        mut request: Request<Body>,
         patience: Duration,
     ) -> Result<Response, Unanswered> {
         let start = Instant::now();
-        let answered = match tokio::time::timeout(patience, self.pool.request(request)).await {
+        let span = portcullis_telemetry::outgoing(to.as_str());
+        portcullis_telemetry::pass_on(&span, request.headers_mut());
+        let asking = tokio::time::timeout(patience, self.pool.request(request)).instrument(span.clone());
+        let answered = match asking.await {
             Ok(Ok(response)) => Ok(response.map(Body::new)),
             Ok(Err(error)) => Err(Unanswered::Unreachable(Breakdown::of(&error))),
             Err(_) => Err(Unanswered::Late),
@@ -110,6 +114,11 @@ impl Client {
             Err(Unanswered::Late) => Outcome::Late,
         };
         exchanges::made(to, outcome, start.elapsed());
+        match outcome {
+            Outcome::Answered(status) => span.record("http.response.status_code", status),
+            Outcome::Unreachable => span.record("outcome", "unreachable").record("otel.status_code", "ERROR"),
+            Outcome::Late => span.record("outcome", "late").record("otel.status_code", "ERROR"),
+        };
         answered
     }
 }

@@ -23,9 +23,8 @@ pub(crate) fn build() -> Result<()> {
 #[expect(clippy::print_stdout, reason = "output for the terminal")]
 pub(crate) fn print_versions(plugins: &Path) -> Result<()> {
     let read = || format!("can't read {}", plugins.display());
-    let mut files = std::fs::read_dir(plugins)
-        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
-        .with_context(read)?;
+    let mut files =
+        std::fs::read_dir(plugins).and_then(Iterator::collect::<io::Result<Vec<_>>>).with_context(read)?;
     files.sort_by_key(std::fs::DirEntry::file_name);
     for file in files.iter().filter(|file| file.path().extension().is_some_and(|wasm| wasm == "wasm")) {
         let digest = Sha256::digest(std::fs::read(file.path()).with_context(read)?);

@@ -9,6 +9,7 @@ pub mod read;
 mod refusal;
 pub mod rules;
 mod target;
+pub mod traced;
 pub mod write;
 
 pub use patience::{LONGEST_READ, Patience, Waiter};

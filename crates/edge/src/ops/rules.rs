@@ -6,11 +6,12 @@
 use portcullis_admission::LogLimit;
 use portcullis_engine::{Checked, CheckedMany, Identity, Message, Reservation, Stop};
 use portcullis_ledger::Position;
-use tracing::info;
+use tracing::{Instrument as _, info};
 
 use super::check;
 use super::refusal::Refusal;
 use super::target::Target;
+use super::traced;
 
 /// Lines about messages that rules stopped.
 static STOPPED: LogLimit = LogLimit::new(100);
@@ -21,6 +22,23 @@ static STOPPED: LogLimit = LogLimit::new(100);
 ///
 /// As [`check::one`].
 pub async fn one(
+    target: &Target,
+    identity: Identity,
+    message: Message,
+    since: &[Position],
+) -> Result<(Checked, Option<Stop>), Refusal> {
+    let span = traced::check(target, message.direction, 1);
+    let checking = one_untraced(target, identity, message, since);
+    if span.is_disabled() {
+        return checking.await;
+    }
+    let (checked, stop) = checking.instrument(span.clone()).await?;
+    span.record("blocked", u8::from(checked.is_blocked() || stop.is_some()));
+    Ok((checked, stop))
+}
+
+#[inline]
+async fn one_untraced(
     target: &Target,
     identity: Identity,
     message: Message,
@@ -49,6 +67,19 @@ pub async fn one(
 ///
 /// As [`check::one`].
 pub async fn many(
+    target: &Target,
+    identities: Vec<Identity>,
+    message: Message,
+    since: &[Position],
+) -> Result<(CheckedMany, Vec<Option<Stop>>), Refusal> {
+    let span = traced::check(target, message.direction, identities.len());
+    let (checked, stops) = many_untraced(target, identities, message, since).instrument(span.clone()).await?;
+    let blocked = checked.blocked.iter().filter(|blocked| **blocked).count();
+    span.record("blocked", blocked + stops.iter().flatten().count());
+    Ok((checked, stops))
+}
+
+async fn many_untraced(
     target: &Target,
     identities: Vec<Identity>,
     message: Message,

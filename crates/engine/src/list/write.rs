@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use portcullis_ledger::{Actor, Committed, LedgerError, Write, Written};
+use tracing::info_span;
 
 use super::List;
 use super::change::Change;
@@ -58,7 +59,8 @@ impl List {
         let journaled = context.staleness.is_shared().then(|| (context.ledger.now(), writes.clone()));
         let (written, sequence, is_seen) = {
             let _serving = self.tenant.serving(&self.own)?;
-            let committed = self.own.list().commit(most, writes);
+            let commit = || self.own.list().commit(most, writes);
+            let committed = info_span!(target: "portcullis_trace", "ledger.commit").in_scope(commit);
             if let Some((made, writes)) = journaled {
                 // Before it is acknowledged: what nobody was told of may be written again, too.
                 match &committed {
@@ -78,7 +80,9 @@ impl List {
             // Also if nothing changed: another write that made it so may not be in the plugin yet.
             let sequence = written.iter().map(|written| written.sequence).max();
             let is_seen = sequence.is_none_or(|sequence| {
-                self.own.catch_up_with(Some(sequence), span.as_deref()).is_seen() && is_of_server
+                let update = || self.own.catch_up_with(Some(sequence), span.as_deref());
+                info_span!(target: "portcullis_trace", "plugin.update").in_scope(update).is_seen()
+                    && is_of_server
             });
             (written, sequence, is_seen)
         };

@@ -11,7 +11,7 @@ use portcullis_host::{
     at_low_priority,
 };
 use portcullis_plugin_store::PluginVersion;
-use tracing::{error, info, warn};
+use tracing::{error, info, info_span, warn};
 
 use super::Reload;
 use super::error::ReloadError;
@@ -56,6 +56,8 @@ impl Reload {
     pub(super) fn drive(self: &Arc<Self>, fills: bool) {
         let _running = self.hold();
         let (mut empty, mut rollback_error, mut has_stored) = (Empty::new(), None, false);
+        let exchange =
+            info_span!(target: "portcullis_trace", parent: None, "exchange", tenant = %self.tenant);
         loop {
             let (task, stage, epoch) = {
                 let mut inner = self.inner();
@@ -81,7 +83,8 @@ impl Reload {
             };
             has_stored = false;
             let start = Instant::now();
-            let done = self.perform_caught(task, &mut empty);
+            let traced = info_span!(target: "portcullis_trace", parent: &exchange, "stage", otel.name = stage.as_str());
+            let done = traced.in_scope(|| self.perform_caught(task, &mut empty));
             let took = start.elapsed();
             // Otherwise the machine does not wait for it.
             let Some(done) = done else { continue };

@@ -7,7 +7,7 @@ use portcullis_cli::{ConfigCommand, ConfigReport};
 use serde_json::json;
 
 use super::{Config, ConfigError, END, effective, lines, schema};
-use crate::verify::counted;
+use crate::counted::counted;
 
 /// Does what the command says. Starts nothing, and opens no ledger.
 ///

@@ -18,6 +18,7 @@ use super::listen::Addresses;
 use super::plugin_limits;
 use super::schema;
 use super::stopping::{DEFAULT_LAME_DUCK, LONGEST_GRACE, LONGEST_LAME_DUCK};
+use super::telemetry::Telemetry;
 use super::tls::Tls;
 use super::{
     DEFAULT_MAX_BODY, DEFAULT_WATCH, LEAST_MAX_BODY, LEAST_MEMORY_BUDGET, LONGEST_PATIENCE, LONGEST_WATCH,
@@ -50,6 +51,8 @@ pub(crate) struct File {
     /// Meta's Cloud API.
     #[serde(default)]
     pub(crate) meta: MetaSettings,
+    /// Traces, for a collector that speaks OTLP. Omit to record none.
+    pub(crate) telemetry: Option<Telemetry>,
     /// The tenants. A tenant that is no longer in the file is no longer served.
     #[serde(default)]
     pub(crate) tenants: Vec<Tenant>,

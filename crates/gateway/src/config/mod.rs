@@ -19,6 +19,7 @@ mod shape;
 mod sources;
 mod stopping;
 mod storage;
+mod telemetry;
 mod tls;
 mod values;
 mod whole;
@@ -53,6 +54,7 @@ use fleet::FleetSettings;
 pub(crate) use listen::{Endpoint, SocketName};
 pub(crate) use sources::PluginSource;
 pub(crate) use stopping::Stopping;
+pub(crate) use telemetry::TelemetrySettings;
 pub(crate) use tls::{ClientCertificates, TlsSettings};
 use values::{Elsewhere, Misplaced, Surroundings};
 pub(crate) use whole::END;
@@ -78,6 +80,8 @@ pub(crate) struct Config {
     /// Whether `/readyz` answers 200 while lists are out of service.
     pub(crate) ready_when_degraded: bool,
     pub(crate) stopping: Stopping,
+    /// `None`: nothing is traced.
+    pub(crate) telemetry: Option<TelemetrySettings>,
     /// Where another process of this gateway asks to take over; `None` if nobody can.
     pub(crate) hand_over_socket: Option<PathBuf>,
     pub(crate) dialects: Dialects,
@@ -293,6 +297,9 @@ impl Config {
         typed.limits.check(max_body, &root.key("limits"), &mut problems);
 
         proxy::check(&typed.traffic, &typed.meta, &root, &mut problems);
+        let place = root.key("telemetry");
+        let telemetry =
+            typed.telemetry.as_ref().map(|typed| TelemetrySettings::check(typed, &place, &mut problems));
         let stopping = Stopping::check(&typed.server, &typed.traffic, &server, &mut problems);
 
         let storage = storage::url(&typed.storage, folder);
@@ -390,6 +397,7 @@ impl Config {
             trusted_proxies,
             ready_when_degraded: typed.server.ready_when_degraded.unwrap_or(true),
             stopping,
+            telemetry,
             hand_over_socket,
             dialects: typed.dialects.clone(),
             limits: typed.limits.clone(),

@@ -36,6 +36,7 @@ impl Config {
             ("storage.master_key_file", before.master_key_file != config.master_key_file),
             ("storage.master_key_command", before.master_key_command != config.master_key_command),
             ("fleet", before.fleet != config.fleet),
+            ("telemetry", before.telemetry != config.telemetry),
             ("plugins.dir", before.plugins_dir != config.plugins_dir),
             ("plugins.limits", before.plugin_limits != config.plugin_limits),
             ("plugins.watch_seconds", before.watch != config.watch),

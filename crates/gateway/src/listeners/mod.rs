@@ -94,6 +94,7 @@ pub(crate) fn bind(
             Listener { name, socket, is_tls, audience }
         }));
     }
+    passed.warn_of_unusable();
     for name in passed.left() {
         warn!(name, "a socket was passed that no address in the configuration has: it is closed");
     }

@@ -21,7 +21,11 @@ pub(crate) enum PassedSocket {
 
 /// Sockets that were passed, by name. Several may have one name.
 #[derive(Default)]
-pub(crate) struct Passed(Vec<(String, PassedSocket)>);
+pub(crate) struct Passed {
+    sockets: Vec<(String, PassedSocket)>,
+    /// The names of descriptors that are no stream sockets.
+    unusable: Vec<String>,
+}
 
 impl Passed {
     /// Takes the sockets that this process was started with, so that its children don't get them.
@@ -31,26 +35,23 @@ impl Passed {
         let names = std::env::var(NAMES).unwrap_or_default();
         let mut names = names.split(':');
         let mut fds = ListenFd::from_env();
-        let mut sockets = Vec::new();
+        let mut passed = Passed::default();
         for index in 0..fds.len() {
             let name = names.next().filter(|name| !name.is_empty()).unwrap_or(UNNAMED).to_owned();
             if let Ok(Some(listener)) = fds.take_tcp_listener(index) {
-                sockets.push((name, PassedSocket::Tcp(listener)));
+                passed.sockets.push((name, PassedSocket::Tcp(listener)));
             } else if let Ok(Some(listener)) = fds.take_unix_listener(index) {
-                sockets.push((name, PassedSocket::Unix(listener)));
+                passed.sockets.push((name, PassedSocket::Unix(listener)));
             } else {
-                warn!(
-                    name,
-                    "a descriptor was passed that is not a stream socket of TCP or Unix: it is not used"
-                );
+                passed.unusable.push(name);
             }
         }
-        Passed(sockets)
+        passed
     }
 
     /// Takes all sockets of this name.
     pub(super) fn named(&mut self, name: &str) -> Vec<PassedSocket> {
-        let taken = self.0.extract_if(.., |(of, _)| of == name);
+        let taken = self.sockets.extract_if(.., |(of, _)| of == name);
         taken.map(|(_, socket)| socket).collect()
     }
 
@@ -65,13 +66,20 @@ impl Passed {
             }
             _ => false,
         };
-        let index = self.0.iter().position(|(_, socket)| is_meant(socket))?;
-        Some(self.0.swap_remove(index).1)
+        let index = self.sockets.iter().position(|(_, socket)| is_meant(socket))?;
+        Some(self.sockets.swap_remove(index).1)
+    }
+
+    /// Warns of descriptors that are no stream sockets, and are not used.
+    pub(super) fn warn_of_unusable(&self) {
+        for name in &self.unusable {
+            warn!(name, "a descriptor was passed that is not a stream socket of TCP or Unix: it is not used");
+        }
     }
 
     /// The names of those that nobody took.
     pub(super) fn left(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.sockets.iter().map(|(name, _)| name.as_str())
     }
 }
 
@@ -89,7 +97,7 @@ mod tests {
         let address = SocketName::Tcp(three.local_addr().unwrap());
         let sockets = [("public", one), ("public", two), ("admin", three)];
         let sockets = sockets.map(|(name, socket)| (name.to_owned(), PassedSocket::Tcp(socket)));
-        let mut passed = Passed(sockets.into());
+        let mut passed = Passed { sockets: sockets.into(), unusable: Vec::new() };
         assert_eq!((passed.named("other").len(), passed.named("public").len()), (0, 2));
         assert_eq!(passed.left().collect::<Vec<_>>(), ["admin"]);
         assert!(passed.bound_to(&address).is_some() && passed.bound_to(&address).is_none());

@@ -21,8 +21,8 @@ use tokio::time::MissedTickBehavior;
 use super::paced::{Held, Paced};
 use super::streams::{self, Streams};
 use super::{Answering, MOST_BUFFERED, too_many};
-use crate::accept::Listening;
 use crate::connections::{Place, TimedStream, WAIT};
+use crate::listening::Listening;
 
 /// The most requests of a connection in progress. nginx and Node's clients expect at least 100.
 const MOST_STREAMS: u32 = 128;

@@ -117,7 +117,7 @@ fn serve(folder: &Path) -> (Child, String) {
     // The log says when all lists are loaded. Polling would slow that down.
     let mut log = BufReader::new(process.stderr.take().unwrap());
     let mut said = String::new();
-    while !said.ends_with("ready\n") {
+    while !said.contains(": ready version=") {
         assert_ne!(log.read_line(&mut said).unwrap(), 0, "it did not start: {said}");
     }
     // Keep reading, so that the pipe does not fill up.

@@ -32,6 +32,8 @@ use axum::response::Response;
 use axum::routing::MethodFilter;
 use portcullis_msisdn::{Direction, Msisdn};
 
+use tracing::Instrument as _;
+
 use super::Proxy;
 use super::client::{Unanswered, for_another};
 use super::concurrency_limit::Permit;
@@ -48,7 +50,7 @@ use portcullis_correlation::RequestId;
 use portcullis_edge::AppState;
 use portcullis_edge::http::body::{SHORT_BODY, read};
 use portcullis_edge::metrics::Passage;
-use portcullis_edge::ops::Work;
+use portcullis_edge::ops::{Work, traced};
 use portcullis_edge::registry::Caller;
 use portcullis_edge::settings::TenantConfig;
 use portcullis_edge::vendor::call::{self, Call, Context};
@@ -116,7 +118,8 @@ async fn send(proxy: Arc<Proxy>, call: Call) -> Result<Response, Fault> {
     let purpose = purpose(&target.tenant.config, *edge, &message);
     let is_marketing = purpose == Purpose::Marketing;
     let kind = Kind { message: as_rules_see_it(*edge, &message, purpose), is_marketing, may_confirm };
-    let mut reservation = match judge(&target, recipients, kind).await? {
+    let checking = traced::check(&target, Direction::Outbound, recipients.len());
+    let mut reservation = match judge(&target, recipients, kind).instrument(checking).await? {
         Ok(reservation) => reservation,
         Err(blocked) => {
             metrics.passed(Direction::Outbound, Passage::Blocked, 1);

@@ -25,7 +25,7 @@ use portcullis_admission::{LogLimit, Unfinished, WebhookTurn};
 use portcullis_ledger::{Claim, DeliveryKey, TenantId};
 use portcullis_msisdn::Direction;
 use portcullis_process_metrics::exchanges::To;
-use tracing::{Instrument as _, warn};
+use tracing::{Instrument as _, info_span, warn};
 
 use super::Proxy;
 use super::client::{Unanswered, for_another};
@@ -40,6 +40,7 @@ use portcullis_edge::http::request_log::Logged;
 use portcullis_edge::metrics::Passage;
 use portcullis_edge::ops::Refusal;
 use portcullis_edge::registry::Denied;
+use portcullis_telemetry::TARGET;
 
 pub(super) const PATH: &str = "/webhooks/meta";
 /// The largest webhook in bytes. Meta sends at most 3 MB:
@@ -123,7 +124,9 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let Some(mut expected) = expected else { return answer(StatusCode::UNAUTHORIZED) };
     let memory = app.unverified(parts.extensions.get().copied(), &parts.headers);
     let limit = app.max_body_bytes.min(MAX_WEBHOOK);
-    let body = match body::read_seen(body, limit, memory, |piece| expected.update(piece)).await {
+    let verifying = info_span!(target: TARGET, "webhook.verify");
+    let reading = body::read_seen(body, limit, memory, |piece| expected.update(piece));
+    let body = match reading.instrument(verifying).await {
         Ok(body) => body,
         Err(BodyFault::TooLarge { .. }) => return answer(StatusCode::PAYLOAD_TOO_LARGE),
         Err(BodyFault::NoMemory) => return busy(),
@@ -139,10 +142,11 @@ async fn take(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
         let (registry, raw, default) = (Arc::clone(&registry), body.clone(), default.clone());
         gateway.pools.webhook(move || partition(&registry, default.as_deref(), &raw, turns))
     };
-    let mut parted = part(None).await;
+    let parting = info_span!(target: TARGET, "webhook.partition");
+    let mut parted = part(None).instrument(parting.clone()).await;
     if let Err(PartitionError::NotItsTurn(needed)) = &parted {
-        parted = match all_turns(needed).await {
-            Ok(turns) => part(Some(turns)).await,
+        parted = match all_turns(needed).instrument(parting.clone()).await {
+            Ok(turns) => part(Some(turns)).instrument(parting).await,
             Err(unfinished) => Err(unfinished.into()),
         };
     }

@@ -14,6 +14,7 @@ use portcullis_msisdn::{Msisdn, Subject};
 
 use super::refusal::{Refusal, RowError, RowProblem};
 use super::target::Target;
+use super::traced;
 use row::Said;
 
 pub use amendment::{Amendment, amend};
@@ -130,6 +131,7 @@ pub fn unblock(
 /// [`Refusal::EntryNotFound`] if the entry does not exist or blocks none of the directions; [`Refusal::Held`] if only
 /// holds of another kind block; otherwise if the ledger fails, or the tenant was removed meanwhile.
 pub fn unblock_entry(target: &Target, subject: Subject, lift: Lift<'_>) -> Result<Written, Refusal> {
+    let _traced = traced::write(target, 1).entered();
     let written = target.list.blocking_write(vec![lift.write(target, subject)])?;
     match written.first().map(|written| (written, written.outcome)) {
         Some((_, Outcome::Held)) => Err(Refusal::Held),
@@ -147,6 +149,7 @@ fn write<P>(
     judge: impl Fn(&Identity) -> Result<Option<RowError>, Refusal>,
     make: impl Fn(&Identity, P) -> Write,
 ) -> Result<WriteReport, Refusal> {
+    let _traced = traced::write(target, rows).entered();
     if rows > MAX_ROWS {
         return Err(Refusal::TooManyNumbers { given: rows, limit: MAX_ROWS });
     }
