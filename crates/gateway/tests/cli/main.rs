@@ -11,6 +11,7 @@ mod interrupted;
 mod languages;
 mod lists;
 mod opt_outs;
+mod packaging;
 mod plugin;
 mod refusals;
 mod tenants;
