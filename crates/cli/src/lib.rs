@@ -1,6 +1,11 @@
 //! The command line of `portcullis`, with a module per command.
 #![forbid(unsafe_code)]
 
+#[cfg(not(unix))]
+compile_error!(
+    "the command line keeps secret keys in files with modes of Unix. Build on Linux; on Windows, in WSL"
+);
+
 mod backup;
 mod check;
 mod client;

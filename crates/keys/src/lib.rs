@@ -1,6 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(not(unix))]
+compile_error!(
+    "the ledger and its keys are kept in files by means of Unix: modes, locks, and renames that last. Build on Linux; on Windows, in WSL"
+);
+
 mod command;
 mod identity;
 mod in_use;

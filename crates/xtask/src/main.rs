@@ -1,6 +1,9 @@
 //! Development tasks: `cargo xtask run`, `test`, `bench`, and others.
 #![forbid(unsafe_code)]
 
+#[cfg(not(unix))]
+compile_error!("the gateway and its tasks need a Unix: see docs/installing.md. On Windows, use WSL");
+
 mod bench;
 mod cargo;
 mod demo;
