@@ -42,5 +42,6 @@ mod start;
 mod support;
 mod tenants;
 mod tools;
+mod traces;
 mod traffic;
 mod trust;
