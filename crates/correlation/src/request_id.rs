@@ -83,6 +83,11 @@ impl RequestId {
         HeaderValue::from_str(self.as_str()).unwrap_or(HeaderValue::from_static("invalid"))
     }
 
+    /// The id where only a UUID is expected: itself if it is one, with or without hyphens, or else one that stands for it.
+    pub fn uuid(&self) -> Uuid {
+        Uuid::try_parse(self.as_str()).unwrap_or_else(|_| Uuid::new_v8(self.bytes()))
+    }
+
     /// 16 bytes that stand for the id where there is room for no more.
     pub fn bytes(&self) -> [u8; 16] {
         let mut bytes = [0; 16];

@@ -22,7 +22,7 @@ pub(super) struct Metadata {
 
 impl Metadata {
     pub(super) fn of(id: RequestId) -> Self {
-        Metadata { api_version: "v2", request_id: id.to_string() }
+        Metadata { api_version: "v2", request_id: id.uuid().to_string() }
     }
 }
 

@@ -307,6 +307,7 @@ impl Config {
             typed.server.hand_over_socket.as_deref(),
             storage.as_ref().ok(),
             folder,
+            &[&listen[..], &admin_listen].concat(),
             server.key("hand_over_socket"),
             &mut problems,
         );

@@ -44,7 +44,7 @@ fn what_is_typed_means_what_it_says() {
     assert_eq!(listen.to_string(), "http://127.0.0.1:8480");
     assert_eq!(config.storage, StorageUrl::Sqlite("/etc/data/portcullis.db".into()));
     assert_eq!(config.master_key_file, Path::new("/etc/data/portcullis.key"));
-    assert_eq!(config.hand_over_socket.as_deref(), Some(Path::new("/etc/data/portcullis.sock")));
+    assert_eq!(config.hand_over_socket.as_deref(), Some(Path::new("/etc/data/portcullis.hand-over")));
     assert_eq!(config.plugins_dir.as_deref(), Some(Path::new("/etc/plugins")));
     assert_eq!((config.max_body_bytes, config.log_format), (16 << 20, LogFormat::Text));
     let [acme, globex] = &config.tenants[..] else { panic!("two tenants") };

@@ -182,14 +182,16 @@ fn refused(answer: ToNew) -> anyhow::Error {
     }
 }
 
-/// Listens on a Unix socket that only this user's processes can connect to. A socket that is there is replaced: call it only if nobody
-/// listens on it.
+/// Listens on a Unix socket that only this user's processes can connect to. A socket that is there is replaced if nobody listens on it.
 ///
 /// # Errors
-/// If there is another file, the socket can't be replaced, or its mode not be changed.
+/// If somebody listens on it, there is another file, the socket can't be replaced, or its mode not be changed.
 pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
     // Anything else may be a ledger.
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens on this socket"));
+        }
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;

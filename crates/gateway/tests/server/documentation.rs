@@ -222,6 +222,9 @@ fn docs_operating_lists_every_metric_with_its_labels() {
     assert_eq!(faults, Some(BTreeSet::from(["tenant", "list", "kind"])));
     let stops = documented.remove("portcullis_rule_stops_total");
     assert_eq!(stops, Some(BTreeSet::from(["tenant", "rule", "reason", "verdict"])));
+    // No address has TLS.
+    let expiry = documented.remove("portcullis_tls_certificate_expiry_timestamp_seconds");
+    assert_eq!(expiry, Some(BTreeSet::from(["setting"])));
     // The tenants have no rules.
     let rules = documented.remove("portcullis_rule_serving");
     assert_eq!(rules, Some(BTreeSet::from(["tenant", "rule"])));

@@ -484,6 +484,14 @@ const WITHOUT: &[&str] = &[
     "portcullis verify",
     "portcullis migrate",
     "portcullis help",
+    "portcullis status",
+    "portcullis tenant",
+    "portcullis sender",
+    "portcullis key",
+    "portcullis backup",
+    "portcullis restore",
+    "portcullis config",
+    "portcullis completions",
 ];
 
 fn is_known(name: &str) -> bool {

@@ -208,7 +208,7 @@ fn nobody_can_take_over_if_the_socket_is_off() {
     let gateway = Gateway::with(&config);
     let said = refused_start_with(gateway.folder(), &config, &["--take-over"]);
     assert!(said.contains("server.hand_over_socket"), "{said}");
-    assert!(!gateway.folder().join("portcullis.sock").exists());
+    assert!(!gateway.folder().join("portcullis.hand-over").exists());
 }
 
 /// The id of the process that the gateway started last.

@@ -117,6 +117,8 @@ fn reloads_of_the_configuration_are_counted() {
 #[test]
 fn prometheus_gets_what_it_asks_for() {
     let gateway = Gateway::start();
+    // A counter appears with its first event.
+    gateway.verdict("+46732001122");
     let get = |headers: &[(&str, &str)]| {
         let mut request = Request::get(format!("{}/metrics", gateway.url()))
             .header("authorization", format!("Bearer {ADMIN}"));
