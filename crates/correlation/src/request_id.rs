@@ -28,18 +28,16 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// Creates a random id: 32 hexadecimal digits. Unique, and fast to make, but not a secret.
+    /// Creates a random id in the form of a UUID. Unique, and fast to make, but not a secret.
     pub fn random() -> Self {
         static KEY: LazyLock<(u64, u64)> = LazyLock::new(|| Uuid::new_v4().as_u64_pair());
         static MADE: AtomicU64 = AtomicU64::new(0);
         let mut hasher = SipHasher13::new_with_keys(KEY.0, KEY.1);
         hasher.write_u64(MADE.fetch_add(1, Ordering::Relaxed));
+        let uuid = Uuid::new_v8(hasher.finish128().as_bytes());
         let mut text = [0; LONGEST];
-        for (digits, byte) in text.chunks_exact_mut(2).zip(hasher.finish128().as_bytes()) {
-            let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-            digits.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
-        }
-        RequestId { text, length: 32 }
+        let length = uuid.hyphenated().encode_lower(&mut text).len();
+        RequestId { text, length: u8::try_from(length).unwrap_or(0) }
     }
 
     /// The id that a client sent. `None` if it sent none or several, if it is not one as described at the type, or if it could be a telephone
@@ -178,7 +176,7 @@ mod tests {
         let (one, other) = (RequestId::random(), RequestId::random());
         assert_ne!(one, other);
         for id in [one, other] {
-            assert!(id.as_str().len() == 32 && id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()));
+            assert!(id.as_str().len() == 36 && id.uuid().to_string() == id.as_str());
             assert_eq!(id.header(), id.as_str());
         }
         assert_ne!(one.bytes(), other.bytes());

@@ -55,11 +55,13 @@ fn bash_completes_commands_and_options() {
 fn zsh_and_fish_accept_their_scripts() {
     for (name, check) in [("zsh", "zsh -n"), ("fish", "fish --no-execute")] {
         if has(name) {
-            shell("sh", &format!("{check} {}", script(name).display()));
+            let script = script(name);
+            shell("sh", &format!("{check} {}", script.display()));
         }
     }
     if has("fish") {
-        let line = format!("source {}; complete --do-complete='portcullis plug'", script("fish").display());
+        let script = script("fish");
+        let line = format!("source {}; complete --do-complete='portcullis plug'", script.display());
         assert!(shell("fish", &line).starts_with("plugin\t"));
     }
 }

@@ -224,6 +224,7 @@ fn docs_configuration_has_exactly_the_known_settings() {
         ("[tenants.next_hops]", tenant, "[tenants.next_hops]"),
         ("[[tenants.senders]]", tenant, "[[tenants.senders]]"),
         ("[meta]", "", "[meta]"),
+        ("[telemetry]", "", "[telemetry]"),
         ("[traffic]", "", "[traffic]"),
         ("[dialects]", "", "[dialects]"),
         (ninety_nine, "", ninety_nine),

@@ -47,7 +47,7 @@ fn command(gateway: &Gateway, arguments: &[&str]) -> Output {
 fn told(gateway: &Gateway, arguments: &[&str]) -> String {
     let output = command(gateway, arguments);
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    String::from_utf8(output.stdout).unwrap()
 }
 
 pub(crate) fn verify(folder: &Path) -> String {
@@ -58,7 +58,7 @@ pub(crate) fn verify(folder: &Path) -> String {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stderr).unwrap()
 }
 
 #[test]
