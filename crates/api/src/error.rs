@@ -74,12 +74,15 @@ codes! {
     TooManyNumbers, "too_many_numbers", 400, "More than 10,000 numbers in one request.";
     MissingToken, "missing_token", 401, "No token was sent.";
     InvalidToken, "invalid_token", 401, "The token is unknown.";
+    TokenExpired, "token_expired", 401, "The token has expired.";
+    ScopeNotAllowed, "scope_not_allowed", 403, "The token may not be used for this: its scopes are others.";
     SenderNotAllowed, "sender_not_allowed", 403, "The token is valid for another sender only.";
     Blocked, "blocked", 403, "The message is blocked and was not forwarded.";
     NotFound, "not_found", 404, "There is nothing at this path.";
     UnknownSender, "unknown_sender", 404, "The tenant has no sender of this name.";
     UnknownTenant, "unknown_tenant", 404, "There is no tenant of this name.";
     UnknownRule, "unknown_rule", 404, "The tenant has no rules plugin of this name.";
+    TokenNotFound, "token_not_found", 404, "There is no token of this name.";
     EntryNotFound, "entry_not_found", 404, "The list has no such entry.";
     MethodNotAllowed, "method_not_allowed", 405, "This path does not accept this method. `Allow` lists those it accepts.";
     Conflict, "conflict", 409, "The name, token or number is in use elsewhere, or the tenant is set up in the configuration file.";
@@ -88,6 +91,7 @@ codes! {
     NothingToDo, "nothing_to_do", 409, "There is no shadow run to promote, or nothing to roll back to.";
     KeyNotRotated, "key_not_rotated", 409, "The master key was not rotated, or is not known to this gateway. The message says why, and what to do.";
     PluginRefused, "plugin_refused", 409, "The new plugin does not serve; the previous one still does. The message says why.";
+    PreconditionFailed, "precondition_failed", 412, "The settings are others by now than those that `If-Match` names.";
     BodyTooLarge, "body_too_large", 413, "The body exceeds the gateway's limit.";
     UnsupportedMediaType, "unsupported_media_type", 415, "The body is not declared as the type that this path accepts.";
     Postponed, "postponed", 429, "A rule of the tenant says that the message may not go now, and it was not forwarded. `Retry-After` says when to ask again.";

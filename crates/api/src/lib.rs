@@ -25,6 +25,7 @@ pub mod requested;
 pub mod settings;
 mod status;
 mod tenants;
+mod tokens;
 mod trusted_key;
 mod url;
 mod words;
@@ -52,7 +53,8 @@ pub use plugins::{
 pub use portcullis_msisdn::Direction;
 pub use recording::{RecordedMessage, RecordingAnswer};
 pub use status::{ListPlugin, ListState, ListStatus, TenantStatus};
-pub use tenants::{ManagedBy, RemovedAnswer, TenantAnswer, TenantsAnswer};
+pub use tenants::{ManagedBy, RemovedAnswer, SenderAnswer, TenantAnswer, TenantsAnswer};
+pub use tokens::{NamedToken, NewTokenAnswer, NewTokenRequest, Token, TokenAnswer, TokenScope, TokensAnswer};
 pub use url::{is_masked_url, masked_url};
 pub use words::{Actor, AnsweredBy, GivenSource, HoldKind, LiftedHold, ListKind, Outcome, Source};
 pub use write::{BlockEntry, BlockRequest, InvalidRow, OnInvalid, UnblockRequest, WriteAnswer, WriteResult};

@@ -8,6 +8,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::tokens::Token;
 pub use crate::trusted_key::TrustedKey;
 use crate::url::masked_url;
 
@@ -220,9 +221,10 @@ pub struct Tenant {
     /// What messages are for, by the template that they use.
     #[serde(default, skip_serializing_if = "Templates::is_empty")]
     pub templates: Templates,
-    /// The bearer tokens of the tenant's clients: in clear, or as `sha256:` and the 64 hexadecimal digits of the SHA-256 digest.
+    /// The bearer tokens of the tenant's clients, at most 256: in clear, or as `sha256:` and the 64 hexadecimal digits of the SHA-256
+    /// digest, or tables with names.
     #[serde(default)]
-    pub tokens: Vec<Secret>,
+    pub tokens: Vec<Token>,
     /// The account SID in Kaleyra's API. Unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
@@ -339,9 +341,9 @@ pub struct Sender {
     /// requests and webhooks are that name the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waba_id: Option<String>,
-    /// The bearer tokens that are valid for this sender only: in clear, or as `sha256:` and the digest.
+    /// The bearer tokens that are valid for this sender only, at most 256: in clear, or as `sha256:` and the digest, or tables with names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tokens: Vec<Secret>,
+    pub tokens: Vec<Token>,
     /// Whether the sender may be used through the vendors' APIs, and may send messages to the Cloud API. Default: yes.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     #[schemars(extend("default" = true))]
@@ -421,26 +423,37 @@ fn one_gib() -> u64 {
     1 << 30
 }
 
-impl Tenant {
-    /// Replaces every secret except tokens with [`MASK`], also those in URLs, for showing to an administrator. Tokens stay as
-    /// they are, so they must be digests already.
+impl Sender {
+    /// Replaces secrets except tokens with [`MASK`], as [`Tenant::masked`] does.
     pub fn masked(mut self) -> Self {
-        let senders = self.senders.iter_mut().filter_map(|sender| sender.access_token.as_mut());
-        let events = self.events.iter_mut().map(|events| &mut events.secret);
-        for secret in self.access_token.iter_mut().chain(events).chain(senders) {
+        if let Some(secret) = &mut self.access_token {
             MASK.clone_into(&mut secret.0);
         }
-        let of_senders =
-            self.senders.iter_mut().flat_map(|sender| [&mut sender.callback_url, &mut sender.quarantine_url]);
-        let urls = [&mut self.next_hops.outbound, &mut self.next_hops.inbound].into_iter().chain(of_senders);
-        for url in urls.flatten().chain(self.events.iter_mut().map(|events| &mut events.url)) {
+        for url in [&mut self.callback_url, &mut self.quarantine_url].into_iter().flatten() {
             *url = masked_url(url);
         }
         self
     }
 }
 
-/// Stands in place of a secret that is not shown. It is rejected as a secret.
+impl Tenant {
+    /// Replaces every secret except tokens with [`MASK`], also those in URLs, for showing to an administrator. Tokens stay as
+    /// they are, so they must be digests already.
+    pub fn masked(mut self) -> Self {
+        self.senders = self.senders.into_iter().map(Sender::masked).collect();
+        let events = self.events.iter_mut().map(|events| &mut events.secret);
+        for secret in self.access_token.iter_mut().chain(events) {
+            MASK.clone_into(&mut secret.0);
+        }
+        let urls = [&mut self.next_hops.outbound, &mut self.next_hops.inbound];
+        for url in urls.into_iter().flatten().chain(self.events.iter_mut().map(|events| &mut events.url)) {
+            *url = masked_url(url);
+        }
+        self
+    }
+}
+
+/// Stands in place of a secret that is not shown. In a request it stands for the secret that is set; where none is, it is rejected.
 pub const MASK: &str = "(set)";
 
 /// A secret text. `Debug` does not show it; serialization does.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::Tenant;
+use crate::settings::{Sender, Tenant};
 
 /// All tenants.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -21,6 +21,19 @@ pub struct TenantAnswer {
     pub managed_by: ManagedBy,
     /// The settings, in the form of a PUT body, with digests in place of tokens and `(set)` in place of other secrets.
     pub settings: Tenant,
+}
+
+/// A sender and its settings.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+pub struct SenderAnswer {
+    /// The sender's name.
+    pub id: String,
+    /// The tenant's name.
+    pub tenant: String,
+    /// Where the tenant was configured.
+    pub managed_by: ManagedBy,
+    /// The settings, in the form of a PUT body, with digests in place of tokens and `(set)` in place of other secrets.
+    pub settings: Sender,
 }
 
 /// Where a tenant was configured, and so where it can be changed.

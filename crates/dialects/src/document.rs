@@ -110,7 +110,7 @@ fn sinch() -> Parts {
         }
         object(&["numbers"], json!({ "numbers": numbers }))
     };
-    let errors = [400, 401, 413, 429, 500, 503];
+    let errors = [400, 401, 403, 413, 429, 500, 503];
     let write = |id: &str| {
         let mut responses = responses(&[], &errors, "Error");
         responses["200"] = json!({ "description": "Response with an empty body" });
@@ -150,7 +150,7 @@ fn ninety_nine(settings: &Dialects) -> Parts {
             properties["whatsapp"] = text();
             required.push("whatsapp");
         }
-        let mut statuses = vec![413, 429, 500, 503];
+        let mut statuses = vec![401, 403, 413, 429, 500, 503];
         statuses.push(settings.fail_status);
         for (index, path) in operation.paths(settings).iter().enumerate() {
             let post = json!({
@@ -326,7 +326,7 @@ fn paging() -> Value {
 }
 
 fn kaleyra(settings: &Dialects) -> Parts {
-    let errors = [400, 401, 404, 413, 429, 500, 503];
+    let errors = [400, 401, 403, 404, 413, 429, 500, 503];
     let parameters = [
         in_path("version", json!({ "type": "string", "enum": ["v1", "v2"] })),
         in_path("sid", text()),

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::users::{self, Action, Results, Wanted};
+use portcullis_api::TokenScope;
 use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
@@ -34,9 +35,12 @@ const KEY: &str = "api-key";
 pub(super) struct Kaleyra;
 
 pub(super) fn router() -> Router<Arc<AppState>> {
-    let route = call::method::<Kaleyra, _, _>(MethodFilter::POST, |call| act(Action::Block, call))
-        .merge(call::method::<Kaleyra, _, _>(MethodFilter::DELETE, |call| act(Action::Unblock, call)))
-        .merge(call::method::<Kaleyra, _, _>(MethodFilter::GET, list));
+    let route =
+        call::method::<Kaleyra, _, _>(MethodFilter::POST, TokenScope::Block, |call| act(Action::Block, call))
+            .merge(call::method::<Kaleyra, _, _>(MethodFilter::DELETE, TokenScope::Block, |call| {
+                act(Action::Unblock, call)
+            }))
+            .merge(call::method::<Kaleyra, _, _>(MethodFilter::GET, TokenScope::Read, list));
     Router::new().route(PATH, call::others::<Kaleyra>(route))
 }
 
@@ -173,6 +177,20 @@ fn error_parts(fault: &Fault) -> ErrorParts {
         Fault::MissingCredential | Fault::WrongCredential | Fault::FeatureOff => {
             parts(StatusCode::UNAUTHORIZED, "RBC001", "Incorrect SID or API key.", "error", None)
         }
+        Fault::CredentialExpired => parts(
+            StatusCode::UNAUTHORIZED,
+            "RBC001",
+            "Incorrect SID or API key.",
+            "error",
+            Some("The API key has expired."),
+        ),
+        Fault::OutOfScope(scope) => ErrorParts {
+            status: StatusCode::FORBIDDEN,
+            code: "RBC003",
+            message: "The API key may not be used for this.",
+            place: "error",
+            what: Some(format!("The API key lacks the scope {}.", scope.as_str())),
+        },
         Fault::SenderMissing | Fault::SenderUnknown | Fault::SenderNotAllowed => parts(
             StatusCode::UNAUTHORIZED,
             "WA401",

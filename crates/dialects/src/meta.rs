@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::HOST;
 use axum::response::Response;
 use axum::routing::MethodFilter;
+use portcullis_api::TokenScope;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
 use portcullis_edge::ops::read::Who;
@@ -25,9 +26,13 @@ pub(crate) const PATH: &str = "/{version}/{id}/block_users";
 pub(crate) const PATH_WITHOUT_VERSION: &str = "/{id}/block_users";
 pub(crate) fn router() -> Router<Arc<AppState>> {
     let route = || {
-        let route = call::method::<Meta, _, _>(MethodFilter::POST, |call| act(Action::Block, call))
-            .merge(call::method::<Meta, _, _>(MethodFilter::DELETE, |call| act(Action::Unblock, call)))
-            .merge(call::method::<Meta, _, _>(MethodFilter::GET, list));
+        let route = call::method::<Meta, _, _>(MethodFilter::POST, TokenScope::Block, |call| {
+            act(Action::Block, call)
+        })
+        .merge(call::method::<Meta, _, _>(MethodFilter::DELETE, TokenScope::Block, |call| {
+            act(Action::Unblock, call)
+        }))
+        .merge(call::method::<Meta, _, _>(MethodFilter::GET, TokenScope::Read, list));
         call::others::<Meta>(route)
     };
     Router::new().route(PATH, route()).route(PATH_WITHOUT_VERSION, route())

@@ -15,6 +15,7 @@ use portcullis_ledger::{HoldKind, Paging};
 use portcullis_msisdn::Directions;
 use serde::{Deserialize, Serialize};
 
+use portcullis_api::TokenScope;
 use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
@@ -57,6 +58,14 @@ impl Operation {
         }
     }
 
+    /// What the token must be good for.
+    fn scope(self) -> TokenScope {
+        match self {
+            Operation::Block | Operation::Unblock => TokenScope::Block,
+            Operation::List => TokenScope::Read,
+        }
+    }
+
     fn reasons(self, settings: &Settings) -> Reasons {
         match self {
             Operation::Block => settings.block_reasons,
@@ -70,8 +79,10 @@ pub(super) fn router(settings: &Settings) -> Router<Arc<AppState>> {
     let mut router = Router::new();
     for operation in [Operation::Block, Operation::Unblock, Operation::List] {
         for path in operation.paths(settings) {
-            let route =
-                call::method::<NinetyNine, _, _>(MethodFilter::POST, move |call| serve(operation, call));
+            let scope = operation.scope();
+            let route = call::method::<NinetyNine, _, _>(MethodFilter::POST, scope, move |call| {
+                serve(operation, call)
+            });
             router = router.route(path, call::others::<NinetyNine>(route));
         }
     }
@@ -190,7 +201,10 @@ fn done(echo: Echo, numbers: Option<Vec<String>>) -> Answer {
 fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) -> Response {
     let reasons = operation.reasons(settings);
     let reason = match fault {
-        Fault::MissingCredential | Fault::WrongCredential => WRONG_KEY,
+        Fault::MissingCredential
+        | Fault::WrongCredential
+        | Fault::CredentialExpired
+        | Fault::OutOfScope(_) => WRONG_KEY,
         Fault::SenderMissing
         | Fault::SenderUnknown
         | Fault::SenderInactive
@@ -208,6 +222,8 @@ fn failed(fault: &Fault, operation: Operation, settings: &Settings, echo: Echo) 
     let status = match fault {
         // Conditions for which the API has no reason are expressed as HTTP statuses.
         Fault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Fault::CredentialExpired => StatusCode::UNAUTHORIZED,
+        Fault::OutOfScope(_) => StatusCode::FORBIDDEN,
         Fault::RateLimited(_) | Fault::TooManyGuesses(_) => StatusCode::TOO_MANY_REQUESTS,
         Fault::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Fault::Unavailable | Fault::StorageFull => StatusCode::SERVICE_UNAVAILABLE,

@@ -16,6 +16,7 @@ use portcullis_ledger::{HoldKind, Paging};
 use portcullis_msisdn::Directions;
 use serde::{Deserialize, Serialize};
 
+use portcullis_api::TokenScope;
 use portcullis_api::settings::Dialect;
 use portcullis_edge::AppState;
 use portcullis_edge::http::{answer, bearer};
@@ -40,9 +41,9 @@ const PAGE: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 pub(super) struct Sinch;
 
 pub(super) fn router() -> Router<Arc<AppState>> {
-    let route = call::method::<Sinch, _, _>(MethodFilter::POST, add)
-        .merge(call::method::<Sinch, _, _>(MethodFilter::DELETE, remove))
-        .merge(call::method::<Sinch, _, _>(MethodFilter::GET, list));
+    let route = call::method::<Sinch, _, _>(MethodFilter::POST, TokenScope::Block, add)
+        .merge(call::method::<Sinch, _, _>(MethodFilter::DELETE, TokenScope::Block, remove))
+        .merge(call::method::<Sinch, _, _>(MethodFilter::GET, TokenScope::Read, list));
     Router::new().route(PATH, call::others::<Sinch>(route))
 }
 
@@ -158,6 +159,12 @@ fn error_parts(fault: &Fault) -> (StatusCode, &'static str, String) {
         | Fault::SenderInactive
         | Fault::SenderNotAllowed
         | Fault::FeatureOff => (StatusCode::UNAUTHORIZED, "401", "Unauthorized bot".to_owned()),
+        Fault::CredentialExpired => {
+            (StatusCode::UNAUTHORIZED, "401", "Unauthorized bot, the token has expired".to_owned())
+        }
+        Fault::OutOfScope(scope) => {
+            (StatusCode::FORBIDDEN, "403", format!("Forbidden, the token lacks the scope {}", scope.as_str()))
+        }
         Fault::Count { given: 0, field, .. } => invalid(format!("Field [{field}] can not be empty.")),
         Fault::Count { field, least, most, .. } => {
             invalid(format!("Field [{field}] must have {least} to {most} elements."))

@@ -7,7 +7,6 @@
 
 pub mod attribution;
 pub mod gateway;
-pub mod hex;
 pub mod http;
 pub mod identity;
 pub mod metrics;
@@ -16,10 +15,11 @@ mod redact;
 pub mod registry;
 pub mod settings;
 pub mod tenant;
-pub mod token;
+mod useless;
 pub mod vendor;
 pub mod visits;
 pub mod wire;
 
 pub use http::AppState;
+pub use portcullis_tokens::{self as tokens, digest as token, hex};
 pub use redact::{place, without_values};

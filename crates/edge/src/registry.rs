@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use portcullis_admission::{Owner, RateLimit, RateLimited, Unfinished, Work};
+use portcullis_api::TokenScope;
 use portcullis_ledger::Actor;
 use portcullis_msisdn::Msisdn;
+use portcullis_tokens::{Scopes, TokenConfig};
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 use crate::attribution::Attribution;
 use crate::settings::{FieldPath, SenderConfig, UniqueIds};
 use crate::tenant::Tenant;
 use crate::token::TokenDigest;
+use crate::useless::{self, Useless};
 
 /// The name of the native API in the audit trail.
 pub const NATIVE_INTERFACE: &str = "native";
@@ -51,6 +55,9 @@ pub struct Caller {
     limit: Option<Arc<RateLimit>>,
     /// Where it is noted what a request is about.
     attribution: Option<Attribution>,
+    scopes: Scopes,
+    /// When the token expires.
+    expires: Option<Timestamp>,
 }
 
 /// Why a request is not accepted from a caller.
@@ -62,6 +69,10 @@ pub enum Denied {
     Loading,
     /// The token is nobody's, and its address has sent too many such tokens.
     TooManyGuesses(RateLimited),
+    /// The token has expired.
+    Expired,
+    /// The token may not be used for this.
+    OutOfScope(TokenScope),
     /// The token has sent too many requests.
     RateLimited(RateLimited),
 }
@@ -83,6 +94,16 @@ impl Caller {
         if let Some(attribution) = &self.attribution {
             attribution.sender(sender);
         }
+    }
+
+    /// Whether the token has expired.
+    pub fn has_expired(&self) -> bool {
+        // Most tokens don't, and need not know the time.
+        self.expires.is_some_and(|expires| expires <= Timestamp::now())
+    }
+
+    fn useless(&self, why: Useless) {
+        useless::token(why, self.tenant.config.id.as_str(), self.actor.as_str());
     }
 
     /// Whose memory the caller's requests take.
@@ -156,7 +177,7 @@ impl Registry {
         let Some(tenant) = self.tenants.get(name).cloned() else { return };
         let config = &tenant.config;
         for token in config.tokens.iter().chain(config.senders.iter().flat_map(|sender| &sender.tokens)) {
-            self.callers.remove_mut(token);
+            self.callers.remove_mut(&token.digest);
         }
         for sender in &config.senders {
             for name in names_of(sender) {
@@ -172,24 +193,34 @@ impl Registry {
 
     fn add_caller(
         &mut self,
-        token: &TokenDigest,
+        token: &TokenConfig,
         tenant: &Arc<Tenant>,
         sender: Option<&SenderConfig>,
         before: &Registry,
     ) {
-        let Ok(actor) = Actor::new(&token.name()).and_then(|actor| actor.through(NATIVE_INTERFACE)) else {
+        let Ok(actor) = Actor::new(&token.shown_name()).and_then(|actor| actor.through(NATIVE_INTERFACE))
+        else {
             return;
         };
         let limit = tenant.config.rate_limit.map(|quota| {
-            let known = before.caller(token).and_then(|caller| caller.limit.as_ref());
+            let known = before.caller(&token.digest).and_then(|caller| caller.limit.as_ref());
             match known.filter(|limit| limit.quota() == quota) {
                 Some(limit) => Arc::clone(limit),
                 None => Arc::new(RateLimit::new(quota)),
             }
         });
         let sender = sender.map(|sender| sender.id.as_str().into());
-        let caller = Caller { tenant: Arc::clone(tenant), actor, sender, limit, attribution: None };
-        self.callers.insert_mut(*token, caller);
+        let scopes = token.scopes.unwrap_or(Scopes::CLIENT);
+        let caller = Caller {
+            tenant: Arc::clone(tenant),
+            actor,
+            sender,
+            limit,
+            attribution: None,
+            scopes,
+            expires: token.expires,
+        };
+        self.callers.insert_mut(token.digest, caller);
     }
 
     /// Creates a registry in which `tenant` is added, or replaces the tenant with the same name.
@@ -217,17 +248,26 @@ impl Registry {
         unique_ids
     }
 
-    /// Returns the owner of the token that a request was sent with, and counts the request against the token's rate limit.
+    /// Returns the owner of the token that a request of this scope was sent with, and counts the request against the token's rate limit.
     ///
     /// # Errors
-    /// If the token is unknown, or its rate limit is exceeded. The request is not counted then.
-    pub fn authenticate(&self, token: &TokenDigest) -> Result<&Caller, Denied> {
+    /// If the token is unknown or has expired, or its rate limit is exceeded: the request is not counted then. If the token may not be used
+    /// for the scope.
+    pub fn authenticate(&self, token: &TokenDigest, scope: TokenScope) -> Result<&Caller, Denied> {
         let caller = self.caller(token).ok_or(Denied::UnknownToken)?;
+        if caller.has_expired() {
+            caller.useless(Useless::Expired);
+            return Err(Denied::Expired);
+        }
         caller.ask().map_err(Denied::RateLimited)?;
+        if !caller.scopes.has(scope) {
+            caller.useless(Useless::OutOfScope);
+            return Err(Denied::OutOfScope(scope));
+        }
         Ok(caller)
     }
 
-    /// Returns the owner of a token, without counting a request.
+    /// Returns the owner of a token, which may have expired, without counting a request.
     pub fn caller(&self, token: &TokenDigest) -> Option<&Caller> {
         self.callers.get(token)
     }

@@ -106,7 +106,7 @@ impl Reload {
         let plugins = gateway.engine.plugins();
         let trusted_before = plugins.trusted_keys();
         plugins.trust(config.trusted_keys.clone());
-        match gateway.reconfigure(config.admin_token, &config.tenants) {
+        match gateway.reconfigure(&config.admin_tokens, &config.tenants) {
             Ok(()) => {
                 self.proxy.exchange_secrets(&config.meta);
                 self.sources.pull(&gateway.engine, &config.sources, &self.runtime);

@@ -366,7 +366,7 @@ fn start(
         Sources::bring_all(&engine, &config.sources, &runtime);
     }
     let start = Start {
-        admin_token: config.admin_token,
+        admin_tokens: config.admin_tokens.clone(),
         in_file: &config.tenants,
         on_failure: config.on_start_failure,
         answer_bytes: config.limits.answer_bytes(),

@@ -11,7 +11,7 @@ use portcullis_msisdn::Direction;
 use tracing::error;
 
 use portcullis_edge::http::answer::{self, Answer, Room};
-use portcullis_edge::http::auth::Asked;
+use portcullis_edge::http::auth::{Asked, ToCheck};
 use portcullis_edge::http::body::{JsonBody, SHORT_BODY};
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::http::position::Since;
@@ -19,7 +19,7 @@ use portcullis_edge::ops::{Refusal, Target, Work, check, rules};
 use portcullis_edge::wire;
 use portcullis_engine::{AnsweredBy, Checked, CheckedMany, Identity, ListKind, Message, Stop};
 
-pub(super) async fn check(asked: Asked, since: Since, body: JsonBody) -> Answer {
+pub(super) async fn check(asked: Asked<ToCheck>, since: Since, body: JsonBody) -> Answer {
     answer_text(asked.target, &since, body).await.map(|text| answer::whole(text.into()))
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer::{self, Answer};
-use portcullis_edge::http::auth::Asked;
+use portcullis_edge::http::auth::{Asked, ToBlock, ToRead};
 use portcullis_edge::http::body::Query;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::http::position;
@@ -76,7 +76,7 @@ impl EntryName {
     }
 }
 
-pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer {
+pub(super) async fn page(asked: Asked<ToRead>, Query(query): Query<PageQuery>) -> Answer {
     let (after, limit, filter) = (query.after()?, query.limit()?, query.filter()?);
     asked
         .target
@@ -91,7 +91,7 @@ pub(super) async fn page(asked: Asked, Query(query): Query<PageQuery>) -> Answer
         .await
 }
 
-pub(super) async fn get(asked: Asked, name: EntryName) -> Answer {
+pub(super) async fn get(asked: Asked<ToRead>, name: EntryName) -> Answer {
     asked
         .target
         .blocking(Work::Lookup, move |target| {
@@ -101,7 +101,11 @@ pub(super) async fn get(asked: Asked, name: EntryName) -> Answer {
         .await
 }
 
-pub(super) async fn remove(asked: Asked, name: EntryName, Query(query): Query<RemovalQuery>) -> Answer {
+pub(super) async fn remove(
+    asked: Asked<ToBlock>,
+    name: EntryName,
+    Query(query): Query<RemovalQuery>,
+) -> Answer {
     let hold = match query.hold.as_deref() {
         None => LiftedHold::default(),
         Some(text) => LiftedHold::parse(text).ok_or_else(|| {

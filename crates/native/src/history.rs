@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::entries::EntryName;
 use portcullis_edge::http::answer::{self, Answer};
-use portcullis_edge::http::auth::Asked;
+use portcullis_edge::http::auth::{Asked, ToRead};
 use portcullis_edge::http::body::Query;
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::ops::Work;
@@ -27,7 +27,7 @@ pub(super) struct TrailQuery {
     limit: Option<String>,
 }
 
-pub(super) async fn list(asked: Asked, Query(query): Query<TrailQuery>) -> Answer {
+pub(super) async fn list(asked: Asked<ToRead>, Query(query): Query<TrailQuery>) -> Answer {
     let (before, limit) = (query.before()?, query.limit()?);
     asked
         .target
@@ -38,7 +38,7 @@ pub(super) async fn list(asked: Asked, Query(query): Query<TrailQuery>) -> Answe
         .await
 }
 
-pub(super) async fn entry(asked: Asked, name: EntryName, Query(query): Query<TrailQuery>) -> Answer {
+pub(super) async fn entry(asked: Asked<ToRead>, name: EntryName, Query(query): Query<TrailQuery>) -> Answer {
     let (before, limit) = (query.before()?, query.limit()?);
     asked
         .target

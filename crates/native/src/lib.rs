@@ -4,6 +4,7 @@
 
 mod admin;
 mod check;
+mod conditional;
 mod entries;
 mod fast_path;
 mod fleet;
@@ -17,6 +18,7 @@ mod plugins;
 mod recording;
 mod routes;
 mod status;
+mod tokens;
 mod write;
 
 use std::sync::Arc;

@@ -8,11 +8,11 @@ use portcullis_engine::{List, Service, Stored};
 use portcullis_ledger::Scope;
 
 use portcullis_edge::http::answer::{self, Answer};
-use portcullis_edge::http::auth::{Asked, Client};
+use portcullis_edge::http::auth::{Asked, Client, ToRead};
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::ops::{Refusal, Work};
 
-pub(super) async fn tenant(Client(caller): Client) -> Answer {
+pub(super) async fn tenant(Client(caller, _): Client<ToRead>) -> Answer {
     // It shows the lists of all senders, and the tenant-wide one.
     if caller.sender.is_some() {
         return Err(Refusal::SenderNotAllowed.into());
@@ -32,7 +32,7 @@ pub(super) async fn tenant(Client(caller): Client) -> Answer {
     turns.run(None, Work::Read, false, run).await
 }
 
-pub(super) async fn list(asked: Asked) -> Answer {
+pub(super) async fn list(asked: Asked<ToRead>) -> Answer {
     asked
         .target
         .blocking(Work::Read, move |target| {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::entries::requested;
 use portcullis_edge::http::answer::{Answer, Room};
-use portcullis_edge::http::auth::Asked;
+use portcullis_edge::http::auth::{Asked, ToBlock};
 use portcullis_edge::http::body::{JsonBody, SHORT_BODY};
 use portcullis_edge::http::error::ApiError;
 use portcullis_edge::http::position;
@@ -20,7 +20,7 @@ use portcullis_edge::ops::write::{self, BlockRow, Lift, Named, WriteOptions, Wri
 use portcullis_edge::ops::{Target, Work};
 use portcullis_edge::wire;
 
-pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
+pub(super) async fn block(asked: Asked<ToBlock>, body: JsonBody) -> Answer {
     let (kind, body) = kind(&asked.target, body).await?;
     asked
         .target
@@ -37,7 +37,7 @@ pub(super) async fn block(asked: Asked, body: JsonBody) -> Answer {
         .await
 }
 
-pub(super) async fn unblock(asked: Asked, body: JsonBody) -> Answer {
+pub(super) async fn unblock(asked: Asked<ToBlock>, body: JsonBody) -> Answer {
     let (kind, body) = kind(&asked.target, body).await?;
     asked
         .target

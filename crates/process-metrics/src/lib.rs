@@ -13,6 +13,7 @@ mod families;
 pub mod http;
 pub mod ledger;
 pub mod process;
+pub mod tokens;
 
 use prometheus_client::registry::Registry;
 
@@ -22,4 +23,5 @@ pub fn register(registry: &mut Registry) {
     exchanges::register(registry);
     configuration::register(registry);
     backlog::register(registry);
+    tokens::register(registry);
 }

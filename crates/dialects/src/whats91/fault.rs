@@ -39,7 +39,7 @@ impl Speaks for Whats91 {
         let body =
             ErrorBody { success: false, message: &message, error_code, metadata: Metadata::of(context.id) };
         let mut response = answer::json(status, &body);
-        if let Fault::MissingCredential | Fault::WrongCredential = fault {
+        if let Fault::MissingCredential | Fault::WrongCredential | Fault::CredentialExpired = fault {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
@@ -57,6 +57,14 @@ fn error_parts(fault: &Fault) -> (StatusCode, &'static str, String) {
             StatusCode::UNAUTHORIZED,
             "INVALID_AUTH_TOKEN",
             "Invalid, expired or revoked authorization token",
+        ),
+        Fault::CredentialExpired => {
+            parts(StatusCode::UNAUTHORIZED, "INVALID_AUTH_TOKEN", "The authorization token has expired")
+        }
+        Fault::OutOfScope(scope) => (
+            StatusCode::FORBIDDEN,
+            "INSUFFICIENT_SCOPE",
+            format!("This token lacks the scope {}", scope.as_str()),
         ),
         Fault::SenderNotAllowed => parts(
             StatusCode::FORBIDDEN,

@@ -16,6 +16,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::MethodFilter;
+use portcullis_api::TokenScope;
 use portcullis_edge::AppState;
 use portcullis_edge::http::answer;
 use portcullis_edge::ops::read::{self, Counted, Search};
@@ -45,11 +46,11 @@ const TOKEN_NAMES: [&str; 3] = ["authToken", "auth_token", "token"];
 pub(super) struct Whats91;
 
 pub(super) fn router() -> Router<Arc<AppState>> {
-    let list = call::method::<Whats91, _, _>(MethodFilter::GET, list)
-        .merge(call::method::<Whats91, _, _>(MethodFilter::POST, add));
-    let entry = call::method::<Whats91, _, _>(MethodFilter::GET, get)
-        .merge(call::method::<Whats91, _, _>(MethodFilter::POST, update))
-        .merge(call::method::<Whats91, _, _>(MethodFilter::DELETE, remove));
+    let list = call::method::<Whats91, _, _>(MethodFilter::GET, TokenScope::Read, list)
+        .merge(call::method::<Whats91, _, _>(MethodFilter::POST, TokenScope::Block, add));
+    let entry = call::method::<Whats91, _, _>(MethodFilter::GET, TokenScope::Read, get)
+        .merge(call::method::<Whats91, _, _>(MethodFilter::POST, TokenScope::Block, update))
+        .merge(call::method::<Whats91, _, _>(MethodFilter::DELETE, TokenScope::Block, remove));
     Router::new().route(PATH, call::others::<Whats91>(list)).route(ENTRY_PATH, call::others::<Whats91>(entry))
 }
 

@@ -21,8 +21,8 @@ pub(super) struct Changes {
 pub(super) struct UnderWay {
     /// The tenants that are being changed, by name, with the settings that they will have once these are known to be valid.
     tenants: BTreeMap<String, Option<TenantConfig>>,
-    /// The administrator's token in the file that is being applied.
-    admin_token: Option<TokenDigest>,
+    /// The administrators' tokens in the file that is being applied.
+    admin_tokens: Vec<TokenDigest>,
 }
 
 /// A change of some tenants. Until it is dropped, no other one of these tenants begins.
@@ -37,23 +37,23 @@ impl Changes {
     /// Begins a change of one tenant, after those that are under way.
     pub(super) fn begin(&self, name: &str) -> Change<'_> {
         let names = BTreeSet::from([name.to_owned()]);
-        self.begin_all(|| names.clone(), None, false)
+        self.begin_all(|| names.clone(), Vec::new(), false)
     }
 
-    /// Begins to apply a file with this administrator's token. `names` are those of the tenants that this changes, which depends on
+    /// Begins to apply a file with these administrators' tokens. `names` are those of the tenants that this changes, which depends on
     /// what changes before it may begin.
     pub(super) fn begin_file(
         &self,
         names: impl Fn() -> BTreeSet<String>,
-        admin_token: Option<TokenDigest>,
+        admin_tokens: Vec<TokenDigest>,
     ) -> Change<'_> {
-        self.begin_all(names, admin_token, true)
+        self.begin_all(names, admin_tokens, true)
     }
 
     fn begin_all(
         &self,
         names: impl Fn() -> BTreeSet<String>,
-        admin_token: Option<TokenDigest>,
+        admin_tokens: Vec<TokenDigest>,
         is_of_file: bool,
     ) -> Change<'_> {
         let mut under_way = self.under_way.lock();
@@ -66,7 +66,7 @@ impl Changes {
         };
         under_way.tenants.extend(names.iter().map(|name| (name.clone(), None)));
         if is_of_file {
-            under_way.admin_token = admin_token;
+            under_way.admin_tokens = admin_tokens;
         }
         Change { changes: self, names, is_of_file }
     }
@@ -83,9 +83,9 @@ impl UnderWay {
         self.tenants.values().flatten()
     }
 
-    /// The administrator's token that will be in force.
-    pub(super) fn admin_token(&self) -> Option<TokenDigest> {
-        self.admin_token
+    /// The administrators' tokens that will be in force.
+    pub(super) fn admin_tokens(&self) -> &[TokenDigest] {
+        &self.admin_tokens
     }
 
     /// Claims the names, tokens and ids of these settings for a tenant that is being changed.
@@ -99,7 +99,7 @@ impl Drop for Change<'_> {
         let mut under_way = self.changes.under_way.lock();
         under_way.tenants.retain(|name, _| !self.names.contains(name));
         if self.is_of_file {
-            under_way.admin_token = None;
+            under_way.admin_tokens = Vec::new();
         }
         drop(under_way);
         self.changes.over.notify_all();

@@ -1,12 +1,14 @@
 //! The gateway behind its interfaces: an engine and the tenants that it serves, and how these are started and changed.
 
 mod change_tenants;
+mod change_tokens;
 mod changes;
 mod error;
 mod follow;
 mod progress;
 mod reconfigure;
 mod stored;
+mod version;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -16,11 +18,13 @@ use arc_swap::ArcSwap;
 use portcullis_admission::Pools;
 use portcullis_engine::{Engine, Error, Service, TenantSpec};
 use portcullis_ledger::TenantId;
+use portcullis_tokens::AdminTokens;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 pub use change_tenants::{AdminError, Put};
 pub use error::SettingsError;
+pub use version::{Precondition, Version};
 
 use changes::{Changes, UnderWay};
 use progress::Progress;
@@ -29,7 +33,6 @@ use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::settings::{FieldPath, TenantConfig, UniqueIds, is_open_hop};
 use crate::tenant::{Origin, Tenant};
-use crate::token::TokenDigest;
 use portcullis_api::settings as typed;
 use portcullis_keywords::Keywords;
 
@@ -51,8 +54,8 @@ const NEXT_LOADED: usize = 512;
 
 /// What a gateway starts with.
 pub struct Start<'a> {
-    /// The administrator's token; `None`: nobody is the administrator.
-    pub admin_token: Option<TokenDigest>,
+    /// The administrators' tokens.
+    pub admin_tokens: AdminTokens,
     /// The tenants in the configuration file.
     pub in_file: &'a [TenantConfig],
     /// What a tenant whose plugin does not start means.
@@ -75,7 +78,7 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// The threads and the memory that all tenants' requests share.
     pub pools: Arc<Pools>,
-    admin_token: ArcSwap<Option<TokenDigest>>,
+    admin_tokens: ArcSwap<AdminTokens>,
     changes: Changes,
     /// Held while a configuration file is applied.
     reconfiguring: parking_lot::Mutex<()>,
@@ -99,7 +102,7 @@ impl Gateway {
         start: &Start<'_>,
         open_early: impl FnOnce(&Arc<Self>),
     ) -> Result<Arc<Self>, SettingsError> {
-        let mut unique_ids = UniqueIds::new(start.admin_token);
+        let mut unique_ids = UniqueIds::new(start.admin_tokens.digests());
         let regardless = start.on_failure == OnStartFailure::Serve;
         let mut wanted = Vec::new();
         for (config, origin) in configured(start.in_file, &engine)? {
@@ -116,7 +119,7 @@ impl Gateway {
             registry_changes: watch::Sender::new(()),
             metrics,
             pools: Pools::new(start.answer_bytes),
-            admin_token: ArcSwap::from_pointee(start.admin_token),
+            admin_tokens: ArcSwap::from_pointee(start.admin_tokens.clone()),
             changes: Changes::default(),
             reconfiguring: parking_lot::Mutex::default(),
             unfollowed: parking_lot::Mutex::default(),
@@ -176,9 +179,9 @@ impl Gateway {
 
     /// What is unique to the tenants other than this one: to those that are served, and those that will be.
     fn unique_ids_of_others(&self, name: &str, registry: &Registry, under_way: &UnderWay) -> UniqueIds {
-        let admin_tokens = [**self.admin_token.load(), under_way.admin_token()];
         let mut unique_ids = registry.unique_ids_of_others(name);
-        unique_ids.claim_admin_tokens(admin_tokens.into_iter().flatten());
+        unique_ids.claim_admin_tokens(self.admin_tokens.load().digests());
+        unique_ids.claim_admin_tokens(under_way.admin_tokens().iter().copied());
         for other in under_way.claims() {
             unique_ids.claim(other, &FieldPath::default());
         }
@@ -203,12 +206,6 @@ impl Gateway {
     fn serve(&self, registry: Registry) {
         self.registry.store(Arc::new(registry));
         self.registry_changes.send_replace(());
-    }
-
-    /// Whether the token is the administrator's. Always false if the configuration has no `admin_token`. Compares in
-    /// constant time.
-    pub fn is_admin(&self, token: &TokenDigest) -> bool {
-        self.admin_token.load().as_ref().as_ref() == Some(token)
     }
 }
 

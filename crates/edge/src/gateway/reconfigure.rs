@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portcullis_engine::{Error, TenantError};
 use portcullis_ledger::TenantId;
+use portcullis_tokens::AdminTokens;
 use tracing::{error, info};
 
 use super::stored::tenants_of_api;
@@ -12,10 +13,9 @@ use super::{Gateway, SettingsError, stored_spec};
 use crate::registry::Registry;
 use crate::settings::{FieldPath, TenantConfig, UniqueIds};
 use crate::tenant::{Origin, Tenant};
-use crate::token::TokenDigest;
 
 impl Gateway {
-    /// Applies the tenants, senders and tokens of the configuration file, the administrator's token included. A tenant
+    /// Applies the tenants, senders and tokens of the configuration file, those of administrators included. A tenant
     /// whose plugin refuses the new options stays as it was; the error is logged, and recorded in the tenant's plugin
     /// status. Blocks until new lists are loaded.
     ///
@@ -24,7 +24,7 @@ impl Gateway {
     /// afterwards, it may have some of the new settings already.
     pub fn reconfigure(
         &self,
-        admin_token: Option<TokenDigest>,
+        admin_tokens: &AdminTokens,
         wanted: &[TenantConfig],
     ) -> Result<(), SettingsError> {
         let _alone = self.reconfiguring.lock();
@@ -46,10 +46,10 @@ impl Gateway {
             let gone = registry.tenants().filter(|tenant| is_gone(tenant));
             changed.chain(gone.map(|tenant| tenant.config.id.to_string())).collect()
         };
-        let _change = self.changes.begin_file(names, admin_token);
+        let _change = self.changes.begin_file(names, admin_tokens.digests().collect());
         let changed = self.changes.alone(|under_way| {
             let registry = self.registry.load();
-            let mut unique_ids = UniqueIds::new(admin_token);
+            let mut unique_ids = UniqueIds::new(admin_tokens.digests());
             let others = registry.tenants().map(|tenant| &**tenant).filter(|tenant| {
                 tenant.origin == Origin::Api && !in_file.contains(tenant.config.id.as_str())
             });
@@ -102,7 +102,7 @@ impl Gateway {
             gone.map(|tenant| tenant.config.id.clone()).collect()
         });
         self.engine.blocking_remove_tenants(&removed);
-        self.admin_token.store(Arc::new(admin_token));
+        self.admin_tokens.store(Arc::new(admin_tokens.clone()));
         info!(changed = count, removed = removed.len(), "applied the configuration file");
         Ok(())
     }

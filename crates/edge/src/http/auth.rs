@@ -1,11 +1,13 @@
 //! Extractors that authenticate a request and find the list that it is about.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use portcullis_admission::Owner;
+use portcullis_api::TokenScope;
 use portcullis_ledger::TenantId;
 use serde::Deserialize;
 
@@ -20,17 +22,43 @@ use crate::registry::{Caller, Denied, NATIVE_INTERFACE};
 use crate::tenant::Tenant;
 use crate::token::TokenDigest;
 
-/// Extracts the caller from a tenant's or sender's token. Counts the request against the token's rate limit.
-pub struct Client(pub Caller);
-
-/// Extracts the list that a client's request is about: that of the path's `{sender}`, or the tenant-wide one. Counts
-/// the request against the token's rate limit.
-pub struct Asked {
-    /// The list, and the author of the request.
-    pub target: Target,
+/// What a token must be good for, as a type.
+pub trait Need: Send + Sync + 'static {
+    /// The scope that the token must have.
+    const SCOPE: TokenScope;
 }
 
-/// Extracts the gateway, for requests with the administrator's token.
+/// The request checks numbers, or sends a message.
+pub struct ToCheck;
+/// The request blocks or unblocks.
+pub struct ToBlock;
+/// The request reads what there is.
+pub struct ToRead;
+
+impl Need for ToCheck {
+    const SCOPE: TokenScope = TokenScope::Check;
+}
+
+impl Need for ToBlock {
+    const SCOPE: TokenScope = TokenScope::Block;
+}
+
+impl Need for ToRead {
+    const SCOPE: TokenScope = TokenScope::Read;
+}
+
+/// Extracts the caller from a tenant's or sender's token that is good for this. Counts the request against the token's rate limit.
+pub struct Client<N>(pub Caller, pub PhantomData<N>);
+
+/// Extracts the list that a client's request is about: that of the path's `{sender}`, or the tenant-wide one. The token must be good for
+/// this. Counts the request against the token's rate limit.
+pub struct Asked<N> {
+    /// The list, and the author of the request.
+    pub target: Target,
+    need: PhantomData<N>,
+}
+
+/// Extracts the gateway, for requests with an administrator's token: any that may read, for `GET`.
 pub struct Admin(pub Arc<Gateway>);
 
 /// Extracts the names in a path of the admin API. They are not validated.
@@ -45,6 +73,8 @@ pub struct Named {
     pub plugin: Option<String>,
     /// The plugin's version.
     pub version: Option<String>,
+    /// The token's name.
+    pub token: Option<String>,
 }
 
 /// An extension of requests whose author has been authenticated: the extractors here insert it, and those of bodies require it.
@@ -73,11 +103,12 @@ fn token(headers: &HeaderMap) -> Result<TokenDigest, ApiError> {
     bearer(headers).map(TokenDigest::of).ok_or_else(ApiError::missing_token)
 }
 
-fn caller(parts: &mut Parts, app: &AppState) -> Result<Caller, ApiError> {
+fn caller<N: Need>(parts: &mut Parts, app: &AppState) -> Result<Caller, ApiError> {
     let token = token(&parts.headers)?;
     let registry = app.serving().map_err(ApiError::not_ready)?.registry.load();
-    let caller =
-        registry.authenticate(&token).map_err(|denied| app.denied(denied, peer(parts), &parts.headers))?;
+    let caller = registry
+        .authenticate(&token, N::SCOPE)
+        .map_err(|denied| app.denied(denied, peer(parts), &parts.headers))?;
     let author = Author { tenant: Arc::clone(&caller.tenant), sender: caller.sender.clone() };
     parts.extensions.insert(Verified(Some(author)));
     Ok(app.placed(caller.clone(), parts, NATIVE_INTERFACE))
@@ -87,17 +118,19 @@ fn peer(parts: &Parts) -> Option<Peer> {
     parts.extensions.get().copied()
 }
 
-/// Returns the list of a sender, for requests that leave no trace in the audit trail, such as checks. Cheaper than
+/// Returns the list of a sender, for checks, which leave no trace in the audit trail. Cheaper than
 /// [`Asked`], because the actor gets no address. Counts the request against the token's rate limit.
 ///
 /// # Errors
-/// If the gateway is not ready, the token is missing or unknown, its rate limit is exceeded, the tenant has no such
+/// If the gateway is not ready, the token is missing, unknown, expired or not good for checks, its rate limit is exceeded, the tenant has no such
 /// sender, or the token is for another one. Unknown tokens are counted for the address of `peer`.
 pub fn target(app: &AppState, peer: Peer, headers: &HeaderMap, sender: &str) -> Result<Target, ApiError> {
     let gateway = app.serving().map_err(ApiError::not_ready)?;
     let token = token(headers)?;
     let registry = gateway.registry.load();
-    let caller = registry.authenticate(&token).map_err(|denied| app.denied(denied, Some(peer), headers))?;
+    let caller = registry
+        .authenticate(&token, TokenScope::Check)
+        .map_err(|denied| app.denied(denied, Some(peer), headers))?;
     Ok(Target::sender(caller, sender)?)
 }
 
@@ -114,11 +147,11 @@ pub fn author(app: &AppState, headers: &HeaderMap, sender: &str) -> LogAuthor {
     attribution.author()
 }
 
-impl FromRequestParts<Arc<AppState>> for Client {
+impl<N: Need> FromRequestParts<Arc<AppState>> for Client<N> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
-        caller(parts, app).map(Client)
+        Ok(Client(caller::<N>(parts, app)?, PhantomData))
     }
 }
 
@@ -127,18 +160,18 @@ struct InPath {
     sender: Option<String>,
 }
 
-impl FromRequestParts<Arc<AppState>> for Asked {
+impl<N: Need> FromRequestParts<Arc<AppState>> for Asked<N> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
-        let caller = caller(parts, app)?;
+        let caller = caller::<N>(parts, app)?;
         let Path(InPath { sender }) =
             Path::from_request_parts(parts, app).await.map_err(|_| ApiError::not_found())?;
         let target = match sender {
             Some(sender) => Target::sender(&caller, &sender)?,
             None => Target::tenant(&caller)?,
         };
-        Ok(Asked { target })
+        Ok(Asked { target, need: PhantomData })
     }
 }
 
@@ -148,8 +181,12 @@ impl FromRequestParts<Arc<AppState>> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
         let gateway = app.gateway()?;
         let token = token(&parts.headers)?;
-        if !gateway.is_admin(&token) {
-            return Err(match app.denied(Denied::UnknownToken, peer(parts), &parts.headers) {
+        let scope = match parts.method {
+            Method::GET | Method::HEAD => TokenScope::Read,
+            _ => TokenScope::Admin,
+        };
+        if let Err(denied) = gateway.authenticate_administrator(&token, scope) {
+            return Err(match app.denied(denied, peer(parts), &parts.headers) {
                 Denied::UnknownToken => ApiError::not_the_administrator(),
                 denied => denied.into(),
             });

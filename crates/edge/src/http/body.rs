@@ -188,6 +188,24 @@ impl JsonBody {
     }
 }
 
+/// Extracts a merge patch (RFC 7396) that is declared as `application/merge-patch+json` or `application/json`, up to `max_body_bytes`. Not
+/// parsed yet.
+///
+/// Must come after an extractor of [`auth`](super::auth).
+pub struct PatchBody(pub JsonBody);
+
+impl FromRequest<Arc<AppState>> for PatchBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<AppState>) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, app.max_body_bytes, app.verified(owner(&parts)?)).await?.into_bytes();
+        let is_patch = is_declared(&parts.headers, "application/merge-patch+json")
+            || is_declared(&parts.headers, "application/json");
+        if is_patch { Ok(PatchBody(JsonBody(bytes))) } else { Err(ApiError::unsupported_media_type()) }
+    }
+}
+
 /// Extracts a body that is declared as `application/wasm` or `application/octet-stream`, up to `max_body_bytes`.
 ///
 /// Must come after an extractor of [`auth`](super::auth).
@@ -342,6 +360,17 @@ impl JsonBody {
 /// If the text is not JSON, or not of the expected form. The error does not contain the text's values.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Misread> {
     serde_json::from_slice(text).map_err(|error| misread::<T>(text, &error))
+}
+
+/// Deserializes JSON that was parsed, and maybe changed.
+///
+/// # Errors
+/// If it is not of the expected form: [`Misread::Wrong`]. The error does not contain its values.
+pub fn from_parsed<T: DeserializeOwned>(parsed: serde_json::Value) -> Result<T, Misread> {
+    serde_path_to_error::deserialize(parsed).map_err(|error| Misread::Wrong {
+        place: redact::place(error.path()),
+        what: redact::without_values(&error.inner().to_string()),
+    })
 }
 
 /// Parses the text once more, more slowly, to find the place of the mistake.

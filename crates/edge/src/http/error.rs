@@ -6,7 +6,7 @@ use axum::http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use portcullis_admission::{LogLimit, RateLimited};
-use portcullis_api::{Detail, ErrorBody, ErrorCode, ErrorObject};
+use portcullis_api::{Detail, ErrorBody, ErrorCode, ErrorObject, TokenScope};
 use portcullis_engine::Stop;
 use portcullis_engine::plugin_store::PluginStoreError;
 use portcullis_host::{ExchangeError, ForeignText};
@@ -91,8 +91,24 @@ impl ApiError {
 
     /// The token is not the administrator's.
     pub fn not_the_administrator() -> Self {
-        let message = "the token is not the administrator's: this path takes the admin_token of the gateway's [server] settings";
+        let message = "the token is not the administrator's: this path takes the admin_token, or one of the admin_tokens, of the gateway's [server] settings";
         Self::new(ErrorCode::InvalidToken, message)
+    }
+
+    /// The token has expired.
+    pub fn token_expired() -> Self {
+        let message = "the token has expired: use a newer one, or ask the gateway's administrator for one";
+        Self::new(ErrorCode::TokenExpired, message)
+    }
+
+    /// The token lacks a scope.
+    pub fn scope_not_allowed(scope: TokenScope) -> Self {
+        let scope = scope.as_str();
+        let message = format!(
+            "the token may not be used for this: it lacks the scope `{scope}`; use another token, or ask the gateway's administrator for \
+             one with the scope"
+        );
+        Self::new(ErrorCode::ScopeNotAllowed, message)
     }
 
     /// Nothing is at this path.
@@ -339,6 +355,8 @@ impl From<Denied> for ApiError {
             Denied::UnknownToken => Self::invalid_token(),
             Denied::Loading => Self::unavailable("the gateway is starting: retry in a moment"),
             Denied::TooManyGuesses(wait) => Self::too_many_guesses(wait),
+            Denied::Expired => Self::token_expired(),
+            Denied::OutOfScope(scope) => Self::scope_not_allowed(scope),
             Denied::RateLimited(wait) => Self::rate_limited(wait),
         }
     }
@@ -420,6 +438,8 @@ impl From<AdminError> for ApiError {
         match error {
             AdminError::UnknownTenant => Self::new(ErrorCode::UnknownTenant, message),
             AdminError::UnknownSender => Self::new(ErrorCode::UnknownSender, message),
+            AdminError::UnknownToken => Self::new(ErrorCode::TokenNotFound, message),
+            AdminError::Changed => Self::new(ErrorCode::PreconditionFailed, message),
             AdminError::SetUpInFile(_) => Self::new(ErrorCode::Conflict, message),
             AdminError::Ledger(error) => error.into(),
             AdminError::Defect => Self::internal(),

@@ -5,15 +5,7 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use portcullis_api::settings as typed;
-
-/// A step of a [`FieldPath`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// A key of a table.
-    Key(&'static str),
-    /// An element of an array, from 0.
-    Index(usize),
-}
+pub use portcullis_tokens::Step;
 
 /// A place in a configuration, displayed as `tenants[1].senders[0].number`. The default is the root, displayed as nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

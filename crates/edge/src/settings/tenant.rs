@@ -7,9 +7,9 @@ use portcullis_ledger::{SenderId, TenantId};
 use portcullis_msisdn::Msisdn;
 
 use super::problem::{FieldPath, Problem};
+use super::tokens::{tokens, twice_named};
 use super::trusted_keys::trusted_keys;
 use super::url::{self, is_http_url};
-use crate::token::TokenDigest;
 use portcullis_api::is_masked_url;
 use portcullis_api::settings::{
     self as typed, Acknowledge, BlockedInbound, LEAST_MEMORY, MASK, MOST_REPLICAS, NextHops, OnFailure,
@@ -18,6 +18,7 @@ use portcullis_api::settings::{
 use portcullis_engine::plugin_store::TrustedKeys;
 use portcullis_keywords::Keywords;
 use portcullis_numbers::Region;
+use portcullis_tokens::TokenConfig;
 
 /// The validated settings of a tenant (a customer account). [`typed::Tenant`] has them as written.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +44,7 @@ pub struct TenantConfig {
     /// Names of templates, by what the messages are for.
     pub templates: Templates,
     /// The tokens that are valid for the whole tenant.
-    pub tokens: Vec<TokenDigest>,
+    pub tokens: Vec<TokenConfig>,
     /// The account SID in Kaleyra's API.
     pub sid: Option<String>,
     /// The region of national numbers; `None` if all numbers are international.
@@ -95,7 +96,7 @@ pub struct SenderConfig {
     /// The id of its WhatsApp business account, which senders may share.
     pub waba_id: Option<String>,
     /// The tokens that are valid for this sender only.
-    pub tokens: Vec<TokenDigest>,
+    pub tokens: Vec<TokenConfig>,
     /// Whether it may be used through the vendors' APIs, and may send messages to the Cloud API.
     pub active: bool,
     /// Where its inbound messages are delivered; `None` for the gateway's default callback.
@@ -125,7 +126,7 @@ impl TenantConfig {
         check.options(&typed.plugin_options, &place.key("plugin_options"));
         let trusted_keys = trusted_keys(&typed.trusted_keys, &place.key("trusted_keys"), check.problems);
         check.rules(&typed.rules, &place.key("rules"));
-        let tokens = check.tokens(&typed.tokens, place);
+        let own_tokens = tokens(&typed.tokens, &place.key("tokens"), check.problems);
         let default_region = typed.default_region.as_ref().map(|code| {
             code.parse().map_err(|error| check.problem(place.key("default_region"), format!("{error}"))).ok()
         });
@@ -178,7 +179,7 @@ impl TenantConfig {
         if problems.len() > before {
             return None;
         }
-        Some(TenantConfig {
+        let config = TenantConfig {
             id: id?,
             plugin: typed.plugin.clone(),
             plugin_version: typed.plugin_version.clone(),
@@ -189,7 +190,7 @@ impl TenantConfig {
             trusted_keys,
             rules: typed.rules.clone(),
             templates: typed.templates.clone(),
-            tokens,
+            tokens: own_tokens,
             sid,
             default_region: default_region.flatten(),
             memory_limit_bytes: typed.memory_limit_bytes,
@@ -203,7 +204,9 @@ impl TenantConfig {
             events,
             next_hops: typed.next_hops.clone(),
             senders: senders.into_iter().collect::<Option<_>>()?,
-        })
+        };
+        problems.extend(twice_named(&config, place));
+        (problems.len() == before).then_some(config)
     }
 
     /// Returns the settings as they would be written, with digests in place of tokens, but other secrets in clear.
@@ -219,7 +222,7 @@ impl TenantConfig {
             trusted_keys: super::trusted_keys::typed(&self.trusted_keys),
             rules: self.rules.clone(),
             templates: self.templates.clone(),
-            tokens: secrets(&self.tokens),
+            tokens: self.tokens.iter().map(TokenConfig::to_typed).collect(),
             sid: self.sid.clone(),
             default_region: self.default_region.map(|region| region.to_string()),
             memory_limit_bytes: self.memory_limit_bytes,
@@ -251,7 +254,7 @@ impl SenderConfig {
             bot_id: self.bot_id.clone(),
             phone_number_id: self.phone_number_id.clone(),
             waba_id: self.waba_id.clone(),
-            tokens: secrets(&self.tokens),
+            tokens: self.tokens.iter().map(TokenConfig::to_typed).collect(),
             active: self.active,
             callback_url: self.callback_url.clone(),
             access_token: self.access_token.clone(),
@@ -260,10 +263,6 @@ impl SenderConfig {
             quarantine_url: self.quarantine_url.clone(),
         }
     }
-}
-
-fn secrets(tokens: &[TokenDigest]) -> Vec<Secret> {
-    tokens.iter().map(|token| Secret(token.to_string())).collect()
 }
 
 /// Validates settings, and collects the mistakes.
@@ -283,20 +282,6 @@ impl Check<'_> {
         text.parse()
             .map_err(|error| self.problem(place, format!("{what} is not a name: {error}; {advice}")))
             .ok()
-    }
-
-    fn tokens(&mut self, typed: &[Secret], place: &FieldPath) -> Vec<TokenDigest> {
-        let mut tokens = Vec::with_capacity(typed.len());
-        for (index, Secret(token)) in typed.iter().enumerate() {
-            match TokenDigest::parse(token) {
-                Ok(token) => tokens.push(token),
-                Err(error) => {
-                    let what = format!("{error}; `portcullis token new` prints a good one");
-                    self.problem(place.key("tokens").index(index), what);
-                }
-            }
-        }
-        tokens
     }
 
     /// Validates options of a plugin.
@@ -344,7 +329,7 @@ impl Check<'_> {
     fn secret(&mut self, secret: Option<&Secret>, place: FieldPath) {
         let Some(Secret(secret)) = secret else { return };
         if secret == MASK {
-            let what = "this is a placeholder for a secret that is not shown; write the secret itself, or leave the setting out";
+            let what = "this is a placeholder for a secret that is set, and none is; write the secret itself, or leave the setting out";
             self.problem(place, what);
         } else if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             self.problem(place, "empty, or not printable ASCII without spaces; write the secret as it is");
@@ -387,7 +372,7 @@ impl Check<'_> {
             bot_id: self.vendor_id(typed.bot_id.as_deref(), place.key("bot_id")),
             phone_number_id: self.vendor_id(typed.phone_number_id.as_deref(), place.key("phone_number_id")),
             waba_id: self.vendor_id(typed.waba_id.as_deref(), place.key("waba_id")),
-            tokens: self.tokens(&typed.tokens, place),
+            tokens: tokens(&typed.tokens, &place.key("tokens"), self.problems),
             active: typed.active,
             callback_url: typed.callback_url.clone(),
             access_token: typed.access_token.clone(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use portcullis_tokens::TokenConfig;
 use rpds::{HashTrieMapSync, HashTrieSetSync};
 
 use super::problem::{FieldPath, Problem};
@@ -19,14 +20,14 @@ pub struct UniqueIds {
 }
 
 impl UniqueIds {
-    /// Creates a set that contains the administrator's token only: none, the one in force, or also the one that will be.
+    /// Creates a set that contains administrators' tokens only: those in force, and those that will be.
     pub fn new(admin_tokens: impl IntoIterator<Item = TokenDigest>) -> Self {
         let mut unique_ids = UniqueIds::default();
         unique_ids.claim_admin_tokens(admin_tokens);
         unique_ids
     }
 
-    /// Claims tokens for the administrator.
+    /// Claims tokens for administrators.
     pub fn claim_admin_tokens(&mut self, tokens: impl IntoIterator<Item = TokenDigest>) {
         for token in tokens {
             self.tokens.insert_mut(token, "the administrator".into());
@@ -37,7 +38,7 @@ impl UniqueIds {
     pub fn release(&mut self, tenant: &TenantConfig) {
         self.tenants.remove_mut(tenant.id.as_str());
         for token in tenant.tokens.iter().chain(tenant.senders.iter().flat_map(|sender| &sender.tokens)) {
-            self.tokens.remove_mut(token);
+            self.tokens.remove_mut(&token.digest);
         }
         let of_senders = tenant.senders.iter().flat_map(ids_of);
         for (field, value) in [("sid", tenant.sid.clone())].into_iter().chain(of_senders) {
@@ -76,11 +77,11 @@ impl UniqueIds {
         problems
     }
 
-    fn take_tokens(&mut self, tokens: &[TokenDigest], owner: &Arc<str>, place: &FieldPath) -> Vec<Problem> {
+    fn take_tokens(&mut self, tokens: &[TokenConfig], owner: &Arc<str>, place: &FieldPath) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (index, token) in tokens.iter().enumerate() {
-            let other = self.tokens.get(token).cloned();
-            self.tokens.insert_mut(*token, Arc::clone(owner));
+            let other = self.tokens.get(&token.digest).cloned();
+            self.tokens.insert_mut(token.digest, Arc::clone(owner));
             if let Some(owner) = other {
                 let what = format!(
                     "this token is {owner}'s already; a token identifies the caller, so give each its own"

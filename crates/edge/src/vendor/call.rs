@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use portcullis_admission::Work;
+use portcullis_api::TokenScope;
 use portcullis_correlation::RequestId;
 use portcullis_process_metrics::http::Reason;
 use serde::de::DeserializeOwned;
@@ -85,6 +86,8 @@ pub struct Call {
     /// The request's id.
     pub id: RequestId,
     dialect: Dialect,
+    /// What the token must be good for.
+    scope: TokenScope,
     params: Vec<(String, String)>,
     /// The body. At most 1 MiB and `max_body_bytes`; at most 8 KiB if it has the token. Empty, and not read, if the head has no
     /// valid token and should have one: [`caller`](Self::caller) fails then.
@@ -93,9 +96,9 @@ pub struct Call {
     known: Option<Caller>,
 }
 
-/// Creates the handler of a method of a dialect's route. Reads the body, logs the request, and turns a fault into a response. Use
+/// Creates the handler of a method of a dialect's route, whose token must have this scope. Reads the body, logs the request, and turns a fault into a response. Use
 /// [`others`] for the remaining methods.
-pub fn method<S, F, W>(method: MethodFilter, work: F) -> MethodRouter<Arc<AppState>>
+pub fn method<S, F, W>(method: MethodFilter, scope: TokenScope, work: F) -> MethodRouter<Arc<AppState>>
 where
     S: Speaks,
     F: Fn(Call) -> W + Clone + Send + Sync + 'static,
@@ -103,7 +106,7 @@ where
 {
     let handler = move |State(app): State<Arc<AppState>>, params: RawPathParams, request: Request| {
         let work = work.clone();
-        async move { answer::<S, F, W>(app, params, request, work).await }
+        async move { answer::<S, F, W>(app, params, request, scope, work).await }
     };
     on(method, Logged(handler))
 }
@@ -117,7 +120,13 @@ pub fn others<S: Speaks>(route: MethodRouter<Arc<AppState>>) -> MethodRouter<Arc
     route.fallback(Logged(handler))
 }
 
-async fn answer<S, F, W>(app: Arc<AppState>, params: RawPathParams, request: Request, work: F) -> Response
+async fn answer<S, F, W>(
+    app: Arc<AppState>,
+    params: RawPathParams,
+    request: Request,
+    scope: TokenScope,
+    work: F,
+) -> Response
 where
     S: Speaks,
     F: Fn(Call) -> W,
@@ -130,7 +139,7 @@ where
     let done = async {
         let (body, known) = take::<S>(&parts, body, &app).await?;
         let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        work(Call { app, parts, id, dialect: S::DIALECT, params, body, known }).await
+        work(Call { app, parts, id, dialect: S::DIALECT, scope, params, body, known }).await
     };
     match done.await {
         Ok(response) => response,
@@ -175,7 +184,8 @@ async fn take<S: Speaks>(
     };
     let Ok(gateway) = app.serving() else { return Ok(NOTHING) };
     let registry = gateway.registry.load_full();
-    let Some(caller) = registry.caller(&token) else { return Ok(NOTHING) };
+    let caller = registry.caller(&token).filter(|caller| !caller.has_expired());
+    let Some(caller) = caller else { return Ok(NOTHING) };
     let memory = app.verified(caller.owner());
     let body = body::read(body, app.max_body_bytes.min(MAX_BODY), memory).await?.into_bytes();
     Ok((body, Some(caller.clone())))
@@ -257,7 +267,7 @@ impl Call {
     /// against the token's rate limit.
     ///
     /// # Errors
-    /// [`Fault::Unavailable`]; [`Fault::WrongCredential`] if the token is unknown, or [`Fault::TooManyGuesses`] if too many such
+    /// [`Fault::Unavailable`]; [`Fault::CredentialExpired`]; [`Fault::OutOfScope`]; [`Fault::WrongCredential`] if the token is unknown, or [`Fault::TooManyGuesses`] if too many such
     /// tokens came from the address; [`Fault::RateLimited`].
     pub fn caller(&self, token: &[u8]) -> Result<Caller, Fault> {
         self.caller_with(&TokenDigest::of(token))
@@ -269,7 +279,7 @@ impl Call {
     /// Those of [`caller`](Self::caller).
     pub fn caller_with(&self, token: &TokenDigest) -> Result<Caller, Fault> {
         let registry = self.serving()?.registry.load();
-        let caller = registry.authenticate(token).map_err(|denied| {
+        let caller = registry.authenticate(token, self.scope).map_err(|denied| {
             self.app.denied(denied, self.parts.extensions.get().copied(), &self.parts.headers)
         })?;
         Ok(self.app.placed(caller.clone(), &self.parts, self.dialect.as_str()))

@@ -1,6 +1,7 @@
 //! The errors of requests in any dialect. Each dialect has its own status, code and body for them.
 
 use portcullis_admission::RateLimited;
+use portcullis_api::TokenScope;
 use portcullis_ledger::LedgerError;
 
 use crate::http::body::{BodyFault, Misread};
@@ -15,6 +16,10 @@ pub enum Fault {
     MissingCredential,
     /// The token is unknown, or does not match the rest of the request.
     WrongCredential,
+    /// The token has expired.
+    CredentialExpired,
+    /// The token may not be used for this.
+    OutOfScope(TokenScope),
     /// The request does not name a sender.
     SenderMissing,
     /// The token's tenant has no such sender.
@@ -83,6 +88,8 @@ impl Fault {
         match self {
             Fault::MissingCredential => "missing_token",
             Fault::WrongCredential => "invalid_token",
+            Fault::CredentialExpired => "token_expired",
+            Fault::OutOfScope(_) => "scope_not_allowed",
             Fault::SenderMissing | Fault::SenderUnknown => "unknown_sender",
             Fault::SenderInactive => "sender_inactive",
             Fault::SenderNotAllowed => "sender_not_allowed",
@@ -141,6 +148,8 @@ impl From<Denied> for Fault {
             Denied::UnknownToken => Fault::WrongCredential,
             Denied::Loading => Fault::Unavailable,
             Denied::TooManyGuesses(wait) => Fault::TooManyGuesses(wait),
+            Denied::Expired => Fault::CredentialExpired,
+            Denied::OutOfScope(scope) => Fault::OutOfScope(scope),
             Denied::RateLimited(wait) => Fault::RateLimited(wait),
         }
     }

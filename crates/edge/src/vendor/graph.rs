@@ -122,7 +122,11 @@ impl Speaks for Meta {
 
     fn fault(fault: &Fault, context: &Context<'_>) -> Response {
         let (status, kind, code, message, details) = error_parts(fault);
-        let error_subcode = matches!(fault, Fault::SenderUnknown | Fault::SenderMissing).then_some(33);
+        let error_subcode = match fault {
+            Fault::SenderUnknown | Fault::SenderMissing => Some(33),
+            Fault::CredentialExpired => Some(463),
+            _ => None,
+        };
         let error = GraphError {
             message,
             kind,
@@ -132,7 +136,7 @@ impl Speaks for Meta {
             fbtrace_id: trace(context.id),
         };
         let mut response = answer::json(status, &ErrorBody { error });
-        if let Fault::MissingCredential | Fault::WrongCredential = fault {
+        if let Fault::MissingCredential | Fault::WrongCredential | Fault::CredentialExpired = fault {
             response
                 .headers_mut()
                 .insert(WWW_AUTHENTICATE, HeaderValue::from_static("OAuth \"Facebook Platform\""));
@@ -160,6 +164,16 @@ fn error_parts(fault: &Fault) -> ErrorParts {
             OAUTH,
             190,
             "Invalid OAuth access token - Cannot parse access token",
+        ),
+        Fault::CredentialExpired => {
+            graph(StatusCode::UNAUTHORIZED, OAUTH, 190, "Error validating access token: Session has expired")
+        }
+        Fault::OutOfScope(scope) => (
+            StatusCode::FORBIDDEN,
+            OAUTH,
+            10,
+            "(#10) Application does not have permission for this action".to_owned(),
+            Some(format!("The token lacks the scope {}", scope.as_str())),
         ),
         Fault::SenderNotAllowed | Fault::SenderInactive | Fault::FeatureOff => graph(
             StatusCode::FORBIDDEN,

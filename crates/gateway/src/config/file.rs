@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use portcullis_api::Token;
 use portcullis_api::settings::{Secret, Tenant, TrustedKey};
 use portcullis_edge::gateway::OnStartFailure;
 use portcullis_edge::http::request_log::AccessLog;
@@ -76,6 +77,9 @@ pub(crate) struct Server {
     pub(crate) tls: Option<Tls>,
     /// The administrator's bearer token: in clear, or as `sha256:` and the digest. Omit to refuse everybody the admin API and `/metrics`.
     pub(crate) admin_token: Option<Secret>,
+    /// The bearer tokens of further administrators, at most 256: in clear, or as `sha256:` and the digest, or tables with names.
+    #[serde(default)]
+    pub(crate) admin_tokens: Vec<Token>,
     /// The largest request body, in bytes.
     #[schemars(range(min = LEAST_MAX_BODY, max = MOST_MAX_BODY), extend("default" = DEFAULT_MAX_BODY))]
     pub(crate) max_body_bytes: Option<u64>,

@@ -36,9 +36,10 @@ use portcullis_edge::http::peer::TrustedProxies;
 use portcullis_edge::http::request_log::AccessLog;
 use portcullis_edge::settings::{Dialects, Limits};
 use portcullis_edge::settings::{
-    FieldPath, Problem, TenantConfig, UniqueIds, plugins_of, trusted_keys, unknown_plugin,
+    FieldPath, Problem, TenantConfig, UniqueIds, admin_tokens as checked_admin_tokens, plugins_of,
+    too_many_tokens, trusted_keys, unknown_plugin,
 };
-use portcullis_edge::token::TokenDigest;
+use portcullis_edge::tokens::AdminTokens;
 use portcullis_edge::{place, without_values};
 use portcullis_engine::plugin_store::{PluginLimits, TrustedKeys};
 use portcullis_engine::{
@@ -69,7 +70,7 @@ pub(crate) struct Config {
     pub(crate) health_on_listen: bool,
     pub(crate) unix_socket_mode: u32,
     pub(crate) tls: Option<TlsSettings>,
-    pub(crate) admin_token: Option<TokenDigest>,
+    pub(crate) admin_tokens: AdminTokens,
     /// The largest request body, in bytes.
     pub(crate) max_body_bytes: usize,
     pub(crate) log_format: LogFormat,
@@ -279,12 +280,8 @@ impl Config {
         }
         let tls = typed.server.tls.as_ref();
         let tls = tls::check(tls, &listen, &admin_listen, folder, &server, &mut problems);
-        let admin_token = typed.server.admin_token.as_ref().map(|secret| TokenDigest::parse(&secret.0));
-        if let Some(Err(error)) = admin_token {
-            let what = format!("{error}; create one with `portcullis token new`");
-            problems.push(Problem::new(server.key("admin_token"), what));
-        }
-        let admin_token = admin_token.and_then(Result::ok);
+        let (admin_token, more) = (typed.server.admin_token.as_ref(), &typed.server.admin_tokens);
+        let admin_tokens = checked_admin_tokens(admin_token, more, &server, &mut problems);
         let max_body = typed.server.max_body_bytes.unwrap_or(DEFAULT_MAX_BODY);
         if !(LEAST_MAX_BODY..=MOST_MAX_BODY).contains(&max_body) {
             let what =
@@ -355,7 +352,7 @@ impl Config {
         let sources = sources::check(&typed.plugins.sources, plugins_dir.is_some(), &place, &mut problems);
         let mut plugins = plugins(plugins_dir.as_deref());
         plugins.extend(sources.iter().map(|source| source.name.clone()));
-        let mut unique_ids = UniqueIds::new(admin_token);
+        let mut unique_ids = UniqueIds::new(admin_tokens.digests());
         let (mut tenants, mut absent) = (Vec::new(), Vec::new());
         let on_start_failure = typed.plugins.on_start_failure;
         for (index, typed) in typed.tenants.iter().enumerate() {
@@ -372,6 +369,7 @@ impl Config {
                 _ => problems.extend(unknown),
             }
             if let Some(tenant) = tenant {
+                problems.extend(too_many_tokens(&tenant, &place));
                 problems.extend(unique_ids.claim(&tenant, &place));
                 problems.extend(strange_keys(&tenant, &trusted_keys, &place));
                 tenants.push(tenant);
@@ -391,7 +389,7 @@ impl Config {
             health_on_listen: typed.server.health_on_listen.unwrap_or(true),
             unix_socket_mode: unix_socket_mode.unwrap_or(DEFAULT_SOCKET_MODE),
             tls,
-            admin_token,
+            admin_tokens,
             max_body_bytes: usize::try_from(max_body).unwrap_or(usize::MAX),
             log_format: typed.server.log_format,
             access_log: typed.server.access_log,

@@ -13,7 +13,10 @@ use super::Config;
 use super::schema::{alternatives, schema, target};
 
 /// Tables of settings that the page describes in the row of the setting, or with another table.
-const IN_THE_ROW: [&str; 6] = [
+const IN_THE_ROW: [&str; 9] = [
+    "server.admin_tokens",
+    "tenants.tokens",
+    "tenants.senders.tokens",
     "plugins.limits",
     "plugins.sources",
     "plugins.trusted_keys",

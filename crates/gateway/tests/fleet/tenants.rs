@@ -107,6 +107,26 @@ fn a_tenant_that_cannot_be_forgotten_goes_on_being_served() {
 }
 
 #[test]
+fn a_token_made_at_one_gateway_holds_at_all_and_so_does_the_version_of_the_settings() {
+    let gateways: [Gateway; 2] = nodes(&cluster().database(), "");
+    let [a, b] = &gateways;
+    assert_eq!(put(a).status, 201);
+    agree(&gateways, 0);
+    let made = a.admin("POST", "/initech/tokens", Some(json!({ "name": "crm" })));
+    assert_eq!(made.status, 201, "{}", made.text);
+    let token = made.json["token"].as_str().unwrap();
+    // Listed without its token, so that nobody guesses.
+    let lists = |gateway: &Gateway| gateway.admin("GET", "/initech/tokens", None).json["tokens"].clone();
+    b.until("following", |gateway| lists(gateway).as_array().is_some_and(|tokens| tokens.len() == 2));
+    b.api("GET", "/status", token, None).ok();
+    let tag = |gateway: &Gateway| gateway.admin("GET", "/initech", None).header("etag").to_owned();
+    assert_eq!(tag(a), tag(b));
+    b.admin("DELETE", "/initech/tokens/crm", None).ok();
+    a.until("following", |gateway| lists(gateway).as_array().is_some_and(|tokens| tokens.len() == 1));
+    a.api("GET", "/status", token, None).error(401, "invalid_token");
+}
+
+#[test]
 fn a_list_of_the_configuration_that_a_failover_loses_is_put_again() {
     const NEW: &str = "[[tenants.senders]]\nid = \"sales\"\n";
     let (primary, standby, url) = pair();

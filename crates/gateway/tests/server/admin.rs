@@ -221,8 +221,11 @@ fn a_message_chooses_no_host_and_passwords_in_urls_are_not_shown() {
             "{text}"
         );
     }
-    // What is not shown can't be sent back.
-    let shown = gateway.admin("GET", "/initech", None).ok()["settings"].clone();
+    // What is not shown can be sent back, but not to another place.
+    let mut shown = gateway.admin("GET", "/initech", None).ok()["settings"].clone();
+    let again = gateway.admin("PUT", "/initech", Some(shown.clone()));
+    assert_eq!(again.ok()["settings"], shown);
+    shown["events"]["url"] = "https://other.example/e?token=(set)".into();
     let refused = gateway.admin("PUT", "/initech", Some(shown));
     assert!(refused.error(400, "invalid_request").contains("placeholder for a secret"));
 }

@@ -14,7 +14,9 @@ fn document(gateway: &Gateway) -> Value {
 
 /// A path with its parameters filled in.
 fn filled(path: &str) -> String {
-    path.replace("{sender}", "support")
+    path.replace("{sender}/tokens/{token}", "{sender}/tokens/desk")
+        .replace("{token}", "crm")
+        .replace("{sender}", "support")
         .replace("{entry}", "%2B46732001122")
         .replace("{tenant}", "initech")
         .replace("{plugin}", "exact")
@@ -60,7 +62,7 @@ fn the_document_names_exactly_the_routes() {
         assert_eq!(allowed, operations.as_object().unwrap().keys().cloned().collect(), "{path}");
     }
     // A route that is missing in the document can't be found from outside, so the count is asserted.
-    assert_eq!(document["paths"].as_object().unwrap().len(), 35);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 39);
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn every_example_of_a_request_works() {
     let gateway = Gateway::start();
     let document = document(&gateway);
     // In an order in which every request finds what it needs.
-    let order = ["put", "post", "get", "delete"];
+    let order = ["put", "patch", "post", "get", "delete"];
     for method in order {
         for (path, operations) in document["paths"].as_object().unwrap() {
             let Some(operation) = operations.get(method) else { continue };
@@ -87,7 +89,9 @@ fn every_example_of_a_request_works() {
                 gateway.post(list, json!({ "number": "+46732001122" })).ok();
             }
             if method == "delete" && path.contains("/admin/tenants/") {
-                gateway.admin("PUT", "/initech", Some(json!({ "senders": [{ "id": "support" }] })));
+                let desk = json!({ "id": "support", "tokens": [{ "name": "desk", "token": "desk-secret" }] });
+                let crm = json!({ "name": "crm", "token": "crm-secret" });
+                gateway.admin("PUT", "/initech", Some(json!({ "tokens": [crm], "senders": [desk] })));
                 path = path.replace("/tenants/initech", "/tenants/initech?confirm=initech");
                 path = match path.split_once("?confirm=initech/") {
                     Some((tenant, rest)) => format!("{tenant}/{rest}"),
@@ -144,6 +148,10 @@ fn errors_are_documented_where_they_occur() {
         ("put", "/portcullis/v1/admin/tenants/{tenant}", ADMIN, r#"{"tokens": ["acme-secret"]}"#),
         ("put", "/portcullis/v1/admin/tenants/{tenant}/senders/{sender}", ADMIN, "{}"),
         ("delete", "/portcullis/v1/admin/tenants/{tenant}", ADMIN, ""),
+        ("patch", "/portcullis/v1/admin/tenants/{tenant}", ADMIN, "{}"),
+        ("get", "/portcullis/v1/admin/tenants/{tenant}/tokens", ADMIN, ""),
+        ("post", "/portcullis/v1/admin/tenants/{tenant}/tokens", ADMIN, r#"{"name": "CRM"}"#),
+        ("delete", "/portcullis/v1/admin/tenants/{tenant}/senders/{sender}/tokens/{token}", ADMIN, ""),
     ] {
         let body = (!body.is_empty()).then(|| body.to_owned());
         let answer = gateway.call(&method.to_uppercase(), &filled(path), token, body);

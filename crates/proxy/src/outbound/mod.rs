@@ -45,7 +45,7 @@ use edges::SendingEdge;
 use multipart::Scanner;
 use owners::{Configured, sender_of};
 use portcullis_admission::LogLimit;
-use portcullis_api::masked_url;
+use portcullis_api::{TokenScope, masked_url};
 use portcullis_correlation::RequestId;
 use portcullis_edge::AppState;
 use portcullis_edge::http::body::{SHORT_BODY, read};
@@ -68,7 +68,8 @@ pub(super) fn router(proxy: &Arc<Proxy>) -> Router<Arc<AppState>> {
         // Other methods of these paths are handled like all other paths.
         let route = || {
             let (sending, other) = (Arc::clone(proxy), Arc::clone(proxy));
-            call::method::<Meta, _, _>(MethodFilter::POST, move |call| send(Arc::clone(&sending), call))
+            let work = move |call| send(Arc::clone(&sending), call);
+            call::method::<Meta, _, _>(MethodFilter::POST, TokenScope::Check, work)
                 .fallback(move |request| crate::unmatched(Arc::clone(&other), request))
         };
         router
@@ -430,7 +431,7 @@ fn known(app: &AppState, request: &Request) -> Result<Caller, Fault> {
     let token = graph::token(request.headers(), request.uri()).ok_or(Fault::MissingCredential)?;
     let gateway = app.open_gateway().map_err(|_| Fault::Unavailable)?;
     let registry = gateway.registry.load();
-    let caller = registry.authenticate(&token);
+    let caller = registry.authenticate(&token, TokenScope::Check);
     let peer = request.extensions().get().copied();
     let mut caller = caller.map_err(|denied| app.denied(denied, peer, request.headers()))?.clone();
     if let Some(attribution) = request.extensions().get() {

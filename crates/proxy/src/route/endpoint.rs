@@ -9,7 +9,7 @@ use portcullis_api::{Channel, ErrorCode, Purpose, Verdict};
 use portcullis_correlation::PassedOn;
 use portcullis_edge::http::ApiError;
 use portcullis_edge::http::answer::{self as edge_answer, Answer};
-use portcullis_edge::http::auth::Client;
+use portcullis_edge::http::auth::{Client, ToCheck};
 use portcullis_edge::http::body::{JsonBody, SHORT_BODY};
 use portcullis_edge::http::openapi::{Auth, Content, Operation};
 use portcullis_edge::http::route::{PREFIX, Route, logged, operation};
@@ -27,7 +27,7 @@ use crate::client::Unanswered;
 /// Returns the routes to add to the native API.
 pub(crate) fn routes(proxy: &Arc<Proxy>) -> Vec<Route> {
     let proxy = Arc::clone(proxy);
-    let handler = move |client: Client, passed_on: PassedOn, body: JsonBody| {
+    let handler = move |client: Client<ToCheck>, passed_on: PassedOn, body: JsonBody| {
         Box::pin(answer(Arc::clone(&proxy), client, passed_on, body))
     };
     vec![Route {
@@ -100,7 +100,12 @@ struct RouteAnswer {
     verdict: Verdict,
 }
 
-async fn answer(proxy: Arc<Proxy>, Client(caller): Client, passed_on: PassedOn, body: JsonBody) -> Answer {
+async fn answer(
+    proxy: Arc<Proxy>,
+    Client(caller, _): Client<ToCheck>,
+    passed_on: PassedOn,
+    body: JsonBody,
+) -> Answer {
     let document = body.0.clone();
     let (message, heard) = read(&caller, body).await?;
     let target = Target::sender(&caller, message.ends().0)?;

@@ -20,7 +20,9 @@ mod wishes;
 use serde_json::json;
 
 use super::support::{Answer, Gateway, SERVER};
-pub(crate) use meta::{APP_SECRET, PHONE_ID, entry, ids, payload, signed, text, text_at, webhook};
+pub(crate) use meta::{
+    APP_SECRET, PHONE_ID, entry, ids, payload, signed, signed_with, text, text_at, webhook,
+};
 use stand::Stand;
 
 pub(crate) const OTHER_ID: &str = "106540352242999";

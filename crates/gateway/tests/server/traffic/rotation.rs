@@ -1,7 +1,6 @@
 //! Secrets of Meta's app that are exchanged while the gateway runs.
 
-use super::meta::signed_with;
-use super::{PHONE_ID, Scene, payload, signed, text, webhook};
+use super::{PHONE_ID, Scene, payload, signed, signed_with, text, webhook};
 
 const FROM: &str = "16505551234";
 

@@ -1,4 +1,5 @@
 //! The OpenAPI document, generated from the same table as the router.
+#![forbid(unsafe_code)]
 
 use axum::http::Method;
 use schemars::generate::SchemaSettings;
@@ -226,6 +227,8 @@ impl Operation {
             ErrorCode::NotFound => path.contains('{'),
             ErrorCode::MissingToken
             | ErrorCode::InvalidToken
+            | ErrorCode::TokenExpired
+            | ErrorCode::ScopeNotAllowed
             | ErrorCode::Unavailable
             | ErrorCode::Internal => self.auth != Auth::Nobody,
             ErrorCode::BodyTooLarge | ErrorCode::UnsupportedMediaType => self.body.is_some(),
@@ -252,6 +255,7 @@ impl Operation {
             let description = match name {
                 "sender" => "The sender's name",
                 "tenant" => "The tenant's name",
+                "token" => "The token's name, as the list of tokens has it",
                 "plugin" => "The plugin's name: 1 to 64 characters of a-z, 0-9, `-` and `_`",
                 _ => "The entry's id, which starts with `e_`, or its number, with the plus percent-encoded (%2B)",
             };
@@ -261,7 +265,7 @@ impl Operation {
                 "required": true,
                 "description": description,
                 "schema": { "type": "string" },
-                "example": match name { "sender" => "support", "tenant" => "acme", "plugin" => "exact", _ => "+46732001122" },
+                "example": match name { "sender" => "support", "tenant" => "acme", "plugin" => "exact", "token" => "crm", _ => "+46732001122" },
             })
         });
         let in_query = self.query.iter().map(|parameter| {
