@@ -10,10 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_api::{
     BlockRequest, CheckManyAnswer, CheckRequest, EntryAnswer, ErrorBody, ErrorCode, ErrorObject,
-    ExchangeRequest, FleetAnswer, HealthAnswer, MasterKeyAnswer, MetersAnswer, NumberText, PageAnswer,
-    PluginPutAnswer, PluginRemovedAnswer, PluginStatus, PluginsAnswer, RecordingAnswer, RemovedAnswer,
-    RotatedAnswer, RuleExchangeRequest, SIGNATURE_HEADER, TenantAnswer, TenantsAnswer, TrailAnswer,
-    UnblockRequest, WriteAnswer,
+    ExchangeRequest, FleetAnswer, HealthAnswer, MasterKeyAnswer, MetersAnswer, NewTokenAnswer,
+    NewTokenRequest, NumberText, PageAnswer, PluginPutAnswer, PluginRemovedAnswer, PluginStatus,
+    PluginsAnswer, RecordingAnswer, RemovedAnswer, RotatedAnswer, RuleExchangeRequest, SIGNATURE_HEADER,
+    TenantAnswer, TenantsAnswer, TokensAnswer, TrailAnswer, UnblockRequest, WriteAnswer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -316,6 +316,36 @@ impl Client {
 
     pub(super) fn remove_sender(&self, tenant: &str, sender: &str) -> Result<RemovedAnswer, Error> {
         self.call(self.agent.delete(self.sender_url(tenant, sender)))
+    }
+
+    /// The tokens of a tenant, or of one of its senders.
+    pub(super) fn tokens(&self, tenant: &str, sender: Option<&str>) -> Result<TokensAnswer, Error> {
+        self.call(self.agent.get(self.tokens_url(tenant, sender)))
+    }
+
+    pub(super) fn create_token(
+        &self,
+        tenant: &str,
+        sender: Option<&str>,
+        request: &NewTokenRequest,
+    ) -> Result<NewTokenAnswer, Error> {
+        self.send(self.agent.post(self.tokens_url(tenant, sender)), request)
+    }
+
+    pub(super) fn revoke_token(
+        &self,
+        tenant: &str,
+        sender: Option<&str>,
+        name: &str,
+    ) -> Result<RemovedAnswer, Error> {
+        let url = format!("{}/{}", self.tokens_url(tenant, sender), segment(name));
+        self.call(self.agent.delete(url))
+    }
+
+    fn tokens_url(&self, tenant: &str, sender: Option<&str>) -> String {
+        let owner =
+            sender.map_or_else(|| self.tenant_url(tenant, ""), |sender| self.sender_url(tenant, sender));
+        format!("{owner}/tokens")
     }
 
     fn tenant_url(&self, tenant: &str, rest: &str) -> String {

@@ -62,6 +62,29 @@ fn settings_are_changed_one_by_one() {
 }
 
 #[test]
+fn tokens_are_made_rotated_and_revoked() {
+    let gateway = Gateway::start();
+    admin(&gateway, "tenant put globex").input(r#"{"senders": [{"id": "support"}]}"#).good();
+    let made = admin(&gateway, "token create crm -t globex --scope check --scope read").good().out;
+    let token = made.trim();
+    let check = |token: &str| {
+        gateway.command("check +46731000001 -s support -d inbound").env("PORTCULLIS_TOKEN", token)
+    };
+    check(token).good();
+    let refused = gateway.command("block +46731000001 -s support").env("PORTCULLIS_TOKEN", token).ends(2);
+    assert!(refused.err.contains("scope"), "{}", refused.err);
+    let rotated = admin(&gateway, "token create crm-2 -t globex --replaces crm --overlap 0").good();
+    assert!(rotated.err.contains("replaces crm\t"), "{}", rotated.err);
+    check(rotated.out.trim()).good();
+    assert!(check(token).ends(2).err.contains("expired"));
+    let listed = admin(&gateway, "token list -t globex").good().out;
+    assert!(listed.contains("crm-2\tcheck, read\tnever expires\n"), "{listed}");
+    assert!(listed.contains("crm\tcheck, read\tEXPIRED "), "{listed}");
+    assert_eq!(admin(&gateway, "token revoke crm-2 -t globex").good().out, "crm-2\trevoked\n");
+    check(rotated.out.trim()).ends(2);
+}
+
+#[test]
 fn the_status_is_an_exit_code_and_needs_no_token() {
     let mut gateway = Gateway::start();
     assert_eq!(gateway.command("status").good().out, "ready\n");
