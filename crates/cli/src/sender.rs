@@ -22,8 +22,8 @@ Examples:
   echo '{\"active\": false}' | portcullis sender change support --tenant acme")]
 pub(super) struct Options {
     /// Id of the tenant
-    #[arg(long, short, global = true, value_name = "ID", default_value = "")]
-    tenant: String,
+    #[arg(long, short, global = true, value_name = "ID")]
+    tenant: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,9 +59,7 @@ enum Command {
 }
 
 pub(super) fn run(gateway: &GatewayOptions, Options { tenant, command }: Options) -> anyhow::Result<Exit> {
-    if tenant.is_empty() {
-        bail!("name the tenant of the sender with --tenant ID");
-    }
+    let Some(tenant) = tenant else { bail!("name the tenant of the sender with --tenant ID") };
     let client = gateway.administrator()?;
     match command {
         Command::List => {

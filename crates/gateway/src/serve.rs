@@ -182,12 +182,16 @@ async fn serve(
         }
         Ok((gateway, serving, predecessor, usage))
     });
+    let mut is_changed = false;
     let (gateway, serving, mut predecessor, usage) = loop {
         tokio::select! {
             started = &mut starting => break started.context("the startup panicked")??,
             () = systemd::loading() => {}
             commands = commands.next() => match commands {
-                Command::Reload => info!("SIGHUP ignored: the gateway is still starting"),
+                Command::Reload => {
+                    info!("SIGHUP: the configuration is read again once the gateway has started");
+                    is_changed = true;
+                }
                 Command::Upgrade => info!("SIGUSR2 ignored: the gateway is still starting"),
                 Command::Stop(signal) => {
                     info!(signal = signal.name(), "stopping before all lists are loaded");
@@ -217,6 +221,7 @@ async fn serve(
 
     let signal = loop {
         let command = tokio::select! {
+            () = std::future::ready(()), if std::mem::take(&mut is_changed) => Command::Reload,
             command = commands.next() => command,
             successor = giving.handed_over() => {
                 info!(pid = successor.pid, "another process has taken over: relaying what is left to it");

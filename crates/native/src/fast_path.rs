@@ -182,7 +182,7 @@ fn recorded(span: &Span, method: &str, route: &str, status: StatusCode) {
     if span.is_disabled() {
         return;
     }
-    span.record("otel.name", format!("{method} {route}"));
+    portcullis_telemetry::name(span, format!("{method} {route}"));
     span.record("http.route", route);
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {

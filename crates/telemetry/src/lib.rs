@@ -10,5 +10,5 @@ mod exporter;
 mod span;
 mod tracer;
 
-pub use span::{TARGET, outgoing, pass_on, request};
+pub use span::{TARGET, name, outgoing, pass_on, request};
 pub use tracer::{Collector, StartError, Tracer, layer};

@@ -12,10 +12,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 pub const TARGET: &str = "portcullis_trace";
 
 /// The span of a request of a client, which is part of the client's trace if it has one. Record `http.route` and
-/// `http.response.status_code` once they are known; `otel.name` is the name under which people find it.
+/// `http.response.status_code` once they are known, and [name](name) it.
 pub fn request(method: &'static str, trace: Option<TraceContext>) -> Span {
     let span = info_span!(
-        target: TARGET, parent: None, "request", otel.name = Empty, otel.kind = "server", otel.status_code = Empty,
+        target: TARGET, parent: None, "request", otel.kind = "server", otel.status_code = Empty,
         http.request.method = method, http.route = Empty, http.response.status_code = Empty,
         tenant = Empty, sender = Empty, direction = Empty, verdict = Empty
     );
@@ -26,6 +26,13 @@ pub fn request(method: &'static str, trace: Option<TraceContext>) -> Span {
         let _ = span.set_parent(Context::new().with_remote_span_context(remote(trace)));
     }
     span
+}
+
+/// Names a span that has begun.
+pub fn name(span: &Span, name: String) {
+    if !span.is_disabled() {
+        span.context().span().update_name(name);
+    }
 }
 
 /// The span of a request that the gateway makes, such as `upstream`.

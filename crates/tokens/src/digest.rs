@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use portcullis_api::settings::MASK;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -29,6 +30,9 @@ pub enum TokenError {
     /// It has a space, a control character or a character outside ASCII.
     #[error("the token has a character that is not allowed in a header: use printable ASCII without spaces")]
     NotPrintable,
+    /// It is the placeholder of a secret that is not shown.
+    #[error("(set) is the placeholder of a token that is not shown: write the token, or its digest")]
+    Placeholder,
     /// It starts with `sha256:`, but 64 hexadecimal digits don't follow.
     #[error("sha256: must be followed by 64 hexadecimal digits: `portcullis token new` prints this form")]
     NotADigest,
@@ -46,13 +50,14 @@ impl TokenDigest {
     /// Parses a token as an operator writes it: the token itself, or `sha256:` and its digest.
     ///
     /// # Errors
-    /// If the text is empty, longer than [`MAX_LENGTH`](Self::MAX_LENGTH), contains anything but printable ASCII
+    /// If the text is empty, the placeholder `(set)`, longer than [`MAX_LENGTH`](Self::MAX_LENGTH), contains anything but printable ASCII
     /// without spaces, or starts with `sha256:` but is not a digest.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
         if let Some(hex) = text.strip_prefix(DIGEST_PREFIX) {
             return Self::from_hex(hex).ok_or(TokenError::NotADigest);
         }
         match text.len() {
+            _ if text == MASK => Err(TokenError::Placeholder),
             0 => Err(TokenError::Empty),
             length if length > Self::MAX_LENGTH => Err(TokenError::TooLong),
             _ if !text.bytes().all(|byte| byte.is_ascii_graphic()) => Err(TokenError::NotPrintable),
@@ -118,6 +123,7 @@ mod tests {
     #[test]
     fn what_no_header_carries_is_refused() {
         assert_eq!(TokenDigest::parse(""), Err(TokenError::Empty));
+        assert_eq!(TokenDigest::parse("(set)"), Err(TokenError::Placeholder));
         assert_eq!(TokenDigest::parse(&"a".repeat(513)), Err(TokenError::TooLong));
         for text in ["a b", "é", "a\n"] {
             assert_eq!(TokenDigest::parse(text), Err(TokenError::NotPrintable));

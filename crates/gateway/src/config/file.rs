@@ -88,6 +88,7 @@ pub(crate) struct Server {
     #[serde(default)]
     pub(crate) log_format: LogFormat,
     /// Which requests have a line in the log.
+    #[schemars(extend("default" = "usual"))]
     #[serde(default)]
     pub(crate) access_log: AccessLog,
     /// IP addresses of proxies whose `X-Forwarded-For` is trusted, and whose connections are not counted per address; or `unix` for clients

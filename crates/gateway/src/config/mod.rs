@@ -26,6 +26,8 @@ mod whole;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -155,12 +157,14 @@ pub(crate) struct AbsentPlugin {
 pub(crate) enum ConfigError {
     /// The file can't be read.
     #[error("can't read the configuration file {} (set another with --config)", .path.display())]
-    Unreadable { path: PathBuf, source: std::io::Error },
+    Unreadable { path: PathBuf, source: io::Error },
     /// The file is invalid. One line per problem: `file:line: setting: what is wrong; what to do`.
     #[error("{0}")]
     Wrong(String),
 }
 
+/// The longest configuration file, in bytes: some hundred thousand tenants.
+const LONGEST_FILE: u64 = 256 << 20;
 const DEFAULT_MAX_BODY: u64 = 16 << 20;
 const DEFAULT_SOCKET_MODE: u32 = 0o660;
 const LEAST_MAX_BODY: u64 = 1 << 10;
@@ -184,8 +188,8 @@ impl Config {
         path: &Path,
         plugins: impl FnOnce(Option<&Path>) -> BTreeSet<String>,
     ) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let text =
+            file_text(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let (config, found) =
             Self::parse_in(Surroundings::PROCESS, path, &text, plugins).map_err(ConfigError::Wrong)?;
         Ok(Config { exposed: exposure::remarks(path, &found), ..config })
@@ -425,6 +429,19 @@ impl Config {
         };
         Ok((config, absent))
     }
+}
+
+/// The text of a configuration file, which has at most [`LONGEST_FILE`] bytes.
+fn file_text(path: &Path) -> io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(LONGEST_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 256 MiB"));
+    }
+    Ok(text)
 }
 
 /// Keys that a tenant trusts and the gateway doesn't, so that nothing which they sign is ever loaded.
