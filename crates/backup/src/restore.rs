@@ -109,13 +109,16 @@ struct Replacing<'a> {
     key: MasterKey,
 }
 
+/// What was put aside, and what a gateway on it had seen.
+type Replaced = (Vec<PathBuf>, Option<u64>);
+
 impl Replacing<'_> {
     fn run(
         self,
         allowed: Allowed,
         plugins: impl FnOnce() -> Result<Put, BackupError>,
         progress: Progress<'_>,
-    ) -> Result<((Vec<PathBuf>, Option<u64>), Put), BackupError> {
+    ) -> Result<(Replaced, Put), BackupError> {
         let locked = Locked::new(self.file)?;
         admit(&locked.path, self.of, allowed)?;
         let staged = beside(&locked.path, ".restoring");

@@ -25,7 +25,7 @@ pub(crate) async fn ready() {
 /// The configuration is being read again. [`ready`] ends it.
 pub(crate) async fn reloading() {
     let now = NotifyState::monotonic_usec_now();
-    let now = now.unwrap_or_else(|_| NotifyState::Status("reloading the configuration"));
+    let now = now.unwrap_or(NotifyState::Status("reloading the configuration"));
     tell(&[NotifyState::Reloading, now]).await;
 }
 

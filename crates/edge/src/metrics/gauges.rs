@@ -72,11 +72,14 @@ pub enum ShownLists {
     All,
 }
 
+/// A state of lists: its name, and whether a list is in it.
+type State = (&'static str, fn(&ListStatus) -> bool);
+
 /// The most lists in trouble that have gauges of their own.
 const MOST_TROUBLED: usize = 1000;
 const SERVING: &str = "serving";
 /// The states in which lists are counted, and which lists are in them.
-const STATES: [(&str, fn(&ListStatus) -> bool); 4] = [
+const STATES: [State; 4] = [
     (SERVING, |list| !matches!(list.service, Service::Out | Service::Evicted)),
     ("resting", |list| list.service == Service::Evicted),
     ("out", |list| list.service == Service::Out),

@@ -105,13 +105,16 @@ fn mask(settings: &mut Table, shape: &Shape) {
     }
 }
 
+/// Masks a secret that stands in the file itself.
+fn hide(text: &mut String) {
+    if !is_variable(text) {
+        MASK.clone_into(text);
+    }
+}
+
 fn masked(value: &mut Value, secret: Option<&Secret>, shape: &Shape) {
     match (value, secret) {
-        (Value::String(text), Some(secret)) if !secret.is_url => {
-            if !is_variable(text) {
-                MASK.clone_into(text);
-            }
-        }
+        (Value::String(text), Some(secret)) if !secret.is_url => hide(text),
         (Value::String(text), _) if text.contains("://") => *text = masked_url(text),
         (Value::Array(items), secret) => items.iter_mut().for_each(|item| masked(item, secret, shape)),
         (Value::Table(table), _) => mask(table, shape),

@@ -116,7 +116,7 @@ impl Giving {
                     drop(tokio::task::spawn_blocking(move || giving.talk(stream, peer.pid())));
                 }
                 Ok((_, peer)) => {
-                    warn!(uid = peer.uid(), "another user's process tried to take over: refused")
+                    warn!(uid = peer.uid(), "another user's process tried to take over: refused");
                 }
                 Err(error) => {
                     warn!(%error, "can't accept processes that take over; retrying");

@@ -129,7 +129,7 @@ impl Used {
         let left = self.expires.duration_since(Timestamp::now());
         match Duration::try_from(left) {
             Err(_) => {
-                warn!(expired = %self.expires, "the certificate of server.tls has expired: replace its files")
+                warn!(expired = %self.expires, "the certificate of server.tls has expired: replace its files");
             }
             Ok(left) if left < SOON => {
                 warn!(expires = %self.expires, "the certificate of server.tls expires soon: replace its files");
