@@ -1,4 +1,4 @@
-//! Changes of a tenant's or sender's settings by a request: [merge patches](merge), and [secrets](keep) that a request leaves out, or
+//! Changes of a tenant's or sender's settings by a request: [merge patches](merge), and secrets that a request leaves out, or
 //! names by their placeholder.
 //!
 //! Both work on settings as JSON, before they are deserialized: a setting that is left out differs from one that is `null`.
