@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use crate::gateway::{Gateway, SERVER, configure};
+use crate::gateway::{Gateway, SERVER, TENANT, configure};
 use crate::record;
 use crate::results::Results;
 
@@ -30,15 +30,8 @@ const BETWEEN: Duration = Duration::from_secs(4);
 /// The first number that is on no list.
 const STRANGERS: u64 = 3 * ENTRIES;
 
-const TENANT: &str = r#"
-[[tenants]]
-id = "acme"
-tokens = ["acme-secret"]
-memory_limit_bytes = 4000000000
-[[tenants.senders]]
-id = "support"
-phone_number_id = "106540352242922"
-"#;
+/// What is added to the sender, so that messages are sent for it.
+const PHONE: &str = "phone_number_id = \"106540352242922\"\n";
 
 /// What was seen of the requests.
 #[derive(Default)]
@@ -90,7 +83,7 @@ pub(crate) fn measure(results: &mut Results) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let seen = Arc::<Seen>::default();
     let (upstream, _runtime) = upstream(&seen)?;
-    configure(folder.path(), &format!("{SERVER}[meta]\nupstream = \"{upstream}\"\n{TENANT}"))?;
+    configure(folder.path(), &format!("{SERVER}[meta]\nupstream = \"{upstream}\"\n{TENANT}{PHONE}"))?;
     record::block(&record::list(&record::open(folder.path())?, "acme", "support")?, ENTRIES)?;
     let mut gateway = Gateway::ready(folder.path())?;
     let url = gateway.url().to_owned();

@@ -1,14 +1,15 @@
 //! `portcullis backup`, and what it has in common with `portcullis restore`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::Exit;
 use crate::output;
+use crate::progress::{Progress, percent};
 use crate::restore;
 
 /// How often it is said how far it is.
@@ -143,8 +144,12 @@ pub(super) fn run(
     task: &Task,
     backup: impl FnOnce(&Task, &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Report>,
 ) -> anyhow::Result<Exit> {
-    let mut progress = Progress::new();
-    let report = backup(task, &mut |doing, done, total| progress.say(doing, done, total))?;
+    let mut progress = Progress::new(EVERY, mebibytes);
+    let report = backup(task, &mut |doing, done, total| {
+        if progress.is_for_people() {
+            progress.say(doing, done, total);
+        }
+    })?;
     output::print(as_json, &report.json, |results| {
         report.lines.iter().try_for_each(|line| writeln!(results, "{line}"))
     })?;
@@ -154,35 +159,10 @@ pub(super) fn run(
     Ok(if report.is_good { Exit::Good } else { Exit::NotAll })
 }
 
-/// Says on standard error what is being done, and now and then how far it is, if a person reads it.
-struct Progress {
-    is_for_people: bool,
-    doing: String,
-    said: Instant,
-}
-
-impl Progress {
-    fn new() -> Self {
-        let is_for_people = io::stderr().is_terminal();
-        Progress { is_for_people, doing: String::new(), said: Instant::now() }
-    }
-
-    /// `done` bytes of `total` were done what `doing` says.
-    fn say(&mut self, doing: &str, done: u64, total: u64) {
-        if !self.is_for_people {
-            return;
-        }
-        if self.doing != doing {
-            output::note(doing);
-            doing.clone_into(&mut self.doing);
-        } else if self.said.elapsed() >= EVERY {
-            match done.saturating_mul(100).checked_div(total) {
-                Some(percent) => output::note(format_args!("{doing}: {} MiB ({percent} %)", done >> 20)),
-                None => output::note(format_args!("{doing}: {} MiB", done >> 20)),
-            }
-        } else {
-            return;
-        }
-        self.said = Instant::now();
+/// Bytes, in MiB.
+fn mebibytes(done: u64, total: u64) -> String {
+    match percent(done, total) {
+        Some(percent) => format!("{} MiB ({percent} %)", done >> 20),
+        None => format!("{} MiB", done >> 20),
     }
 }

@@ -28,6 +28,7 @@ mod migrate;
 mod numbers;
 mod output;
 mod plugin;
+mod progress;
 mod restore;
 mod sender;
 mod serve;
@@ -165,7 +166,7 @@ struct GatewayOptions {
     #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_TOKEN", hide_env_values = true)]
     token: Option<Token>,
 
-    /// Token of the administrator, for `status`, `tenant`, `sender`, `plugin`, `meters`, `fleet` and `key`
+    /// Token of the administrator, for `tenant`, `sender`, `token`, `plugin`, `meters`, `fleet` and `key`
     ///
     /// Prefer the environment variable, as for --token.
     #[arg(long, global = true, value_name = "TOKEN", env = "PORTCULLIS_ADMIN_TOKEN", hide_env_values = true)]
@@ -269,7 +270,7 @@ fn run(
         Command::Key(options) => key::run(&gateway, &options),
         Command::Verify(options) => verify::print(&verify(&options)?, json),
         Command::Migrate(options) => {
-            let mut progress = migrate::Progress::new();
+            let mut progress = migrate::progress();
             migrate::print(
                 &migrate(&options, &mut |doing, rows, total| progress.say(doing, rows, total))?,
                 json,

@@ -1,13 +1,14 @@
 //! `portcullis migrate`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::Exit;
 use crate::output;
+use crate::progress::{Progress, percent};
 
 /// How often it is said how far it is.
 const EVERY: Duration = Duration::from_secs(5);
@@ -73,32 +74,11 @@ pub struct Moved {
     pub summary: String,
 }
 
-/// Says on standard error what is being done, and now and then how far it is.
-pub(super) struct Progress {
-    doing: String,
-    said: Instant,
-    /// Whether somebody looks at it.
-    for_people: bool,
-}
-
-impl Progress {
-    pub(super) fn new() -> Self {
-        Progress { doing: String::new(), said: Instant::now(), for_people: io::stderr().is_terminal() }
-    }
-
-    /// `rows` of `total` were done what `doing` says.
-    pub(super) fn say(&mut self, doing: &str, rows: u64, total: u64) {
-        if self.doing != doing {
-            output::note(doing);
-            doing.clone_into(&mut self.doing);
-        } else if self.for_people && self.said.elapsed() >= EVERY {
-            let percent = rows.saturating_mul(100).checked_div(total).unwrap_or(100);
-            output::note(format_args!("{doing}: {rows} of {total} rows ({percent} %)"));
-        } else {
-            return;
-        }
-        self.said = Instant::now();
-    }
+/// Says how far it is, in rows.
+pub(super) fn progress() -> Progress {
+    Progress::new(EVERY, |rows, total| {
+        format!("{rows} of {total} rows ({} %)", percent(rows, total).unwrap_or(100))
+    })
 }
 
 pub(super) fn print(moved: &Moved, json: bool) -> anyhow::Result<Exit> {

@@ -151,8 +151,11 @@ impl Gateway {
         let lists = wanted.iter().map(|(config, ..)| 1 + config.senders.len()).sum();
         let _progress = Progress::of(&self.engine, lists);
         let mut left = wanted.into_iter();
-        let mut loaded: Vec<Arc<Tenant>> = Vec::with_capacity(all);
+        let mut registry = Registry::default();
         for size in [FIRST_LOADED, NEXT_LOADED, usize::MAX] {
+            if left.len() == 0 {
+                break;
+            }
             let (mut configs, mut specs) = (Vec::new(), Vec::new());
             for (config, origin, spec) in left.by_ref().take(size) {
                 configs.push((config, origin));
@@ -163,12 +166,12 @@ impl Gateway {
                 put.map_err(|source| SettingsError::Tenant { tenant: id.clone(), source })?;
                 let of_tenant = || self.metrics.tenant(&id);
                 let tenant = Tenant::of(config, origin, &self.engine, of_tenant, &self.pools, None)?;
-                loaded.push(Arc::new(tenant));
+                registry = registry.with(Arc::new(tenant));
             }
-            self.changes.alone(|_| self.serve(Registry::new(loaded.iter().map(Arc::clone))));
-            if loaded.len() < all {
+            self.changes.alone(|_| self.serve(registry.clone()));
+            if left.len() > 0 {
                 info!(
-                    tenants = loaded.len(),
+                    tenants = all - left.len(),
                     of = all,
                     "serving the tenants that were used most; loading the others"
                 );
